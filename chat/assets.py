@@ -1,0 +1,74 @@
+"""Static files under names that carry their hash, so that a browser keeps them for ever and never keeps a stale one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from flask import Flask, Response, abort, send_from_directory
+
+HASH_CHARS = 12
+HASHED = re.compile(r"^(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)$")
+YEAR_S = 365 * 24 * 3600
+
+# What modules import by a bare name, and the vendored file behind it.
+LIBRARIES = {"socket.io-client": "vendor/socket.io.esm.min.js", "idb": "vendor/idb.js"}
+
+
+class Assets:
+    """The files below `root`: their hashed URLs, the import map of the modules, and how they are served."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._hashes: dict[Path, tuple[int, str]] = {}
+
+    def _hash(self, file: Path) -> str:
+        changed = file.stat().st_mtime_ns  # a file edited under `flask run` gets its new name at once
+        known = self._hashes.get(file)
+        if known is None or known[0] != changed:
+            known = (changed, hashlib.sha256(file.read_bytes()).hexdigest()[:HASH_CHARS])
+            self._hashes[file] = known
+        return known[1]
+
+    def url(self, name: str) -> str:
+        """The URL of static file `name`, e.g. `js/main.js` → `/static/js/main.<hash>.js`."""
+        file = self._root / name
+        return f"/static/{file.parent.relative_to(self._root).as_posix()}/{file.stem}.{self._hash(file)}{file.suffix}"
+
+    def modules(self) -> list[str]:
+        """The URLs of all modules and of the libraries they import, for preloading."""
+        own = [f"js/{file.name}" for file in sorted((self._root / "js").glob("*.js"))]
+        return [self.url(name) for name in (*LIBRARIES.values(), *own)]
+
+    def import_map(self) -> str:
+        """The JSON of the import map: plain module URLs and bare library names → hashed URLs."""
+        imports = {name: self.url(file) for name, file in LIBRARIES.items()}
+        for file in sorted((self._root / "js").glob("*.js")):
+            imports[f"/static/js/{file.name}"] = self.url(f"js/{file.name}")
+        return json.dumps({"imports": imports}, separators=(",", ":"))
+
+    def import_map_hash(self) -> str:
+        """The CSP source expression that admits the import map and no other inline script."""
+        return f"'sha256-{base64.b64encode(hashlib.sha256(self.import_map().encode()).digest()).decode()}'"
+
+    def send(self, filename: str) -> Response:
+        """Answer `/static/<filename>`: immutable under its hashed name, to be asked for again under its plain one."""
+        hashed = HASHED.match(filename)
+        plain = f"{hashed['stem']}{hashed['suffix']}" if hashed else filename
+        file = self._root / plain
+        if not file.resolve().is_relative_to(self._root) or not file.is_file():
+            abort(404)
+        current = bool(hashed) and hashed is not None and self._hash(file) == hashed["hash"]
+        response = send_from_directory(self._root, plain, max_age=YEAR_S if current else 0)
+        if current:
+            response.cache_control.immutable = True
+            response.cache_control.public = True
+        return response
+
+    def register(self, app: Flask) -> None:
+        """Serve the files and give templates `asset()`, `modules()` and `import_map()`."""
+        app.add_url_rule("/static/<path:filename>", "static", self.send)
+        app.jinja_env.globals.update(asset=self.url, modules=self.modules, import_map=self.import_map)

@@ -1,0 +1,57 @@
+"""`flask sotto …`: what an operator does at the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import mongoengine
+from flask import Flask
+from flask.cli import AppGroup
+from pymongo_migrate.mongo_migrate import MongoMigrate
+
+from chat import accounts, settings
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+commands = AppGroup("sotto", help="Migrations, invitations and settings.")
+
+
+def migrate() -> None:
+    """Bring the connected database to the newest migration; doing it twice, or twice at once, changes nothing."""
+    database = mongoengine.get_db()
+    MongoMigrate(client=database.client, database=database.name, migrations_dir=str(MIGRATIONS)).upgrade()
+
+
+def migrate_if_embedded(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """The embedded database has no operator: it is migrated at every start."""
+    if not environ.get("MONGODB_URI") and values["SOTTO_ENV"] == "development":
+        migrate()
+
+
+@commands.command("migrate")
+def migrate_command() -> None:
+    """Make the indexes and apply what is new in migrations/."""
+    migrate()
+    click.echo("The database is up to date.")
+
+
+@commands.command("invite")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 100), help="How many codes.")
+def invite_command(count: int) -> None:
+    """Print new one-time invite codes, each good for one account."""
+    for _ in range(count):
+        click.echo(accounts.make_invite())
+
+
+@commands.command("settings")
+def settings_command() -> None:
+    """Print every setting as the table of docs/settings.md."""
+    click.echo(settings.as_table())
+
+
+def register(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    app.cli.add_command(commands)

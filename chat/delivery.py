@@ -1,0 +1,230 @@
+"""Taking messages in: one writer per process commits what waits in groups, and only then acknowledges."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from chat import accounts, history, metrics
+from chat.errors import BUSY_RETRY_S, Refusal
+from chat.models import Conversation, Message, conversation_id, now
+
+log = logging.getLogger("sotto.delivery")
+
+Row = history.Row
+
+# After a restart the newest seq is found by reading from the hint on: this bounds that read.
+HINT_EVERY = 64
+CACHED_CONVERSATIONS = 100_000
+CACHED_RECEIVERS = 100_000
+RETRY_PAUSE_S = 0.2
+DUPLICATE_KEY = 11000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message as its sender sent it, parsed. `client_id` is a UUID; with None a repeat is a new message."""
+
+    sender: str
+    receiver: str
+    text: str
+    type: str = "text"
+    file_url: str | None = None
+    file_name: str | None = None
+    client_id: str | None = None
+
+
+@dataclass
+class _Waiting:
+    draft: Draft
+    message_id: str
+    deadline: float
+    done: Future[tuple[Row, bool]] = field(default_factory=Future)
+
+    @property
+    def pair(self) -> str:
+        return conversation_id(self.draft.sender, self.draft.receiver)
+
+    def settle(self, row: Row, fresh: bool) -> None:
+        """Answer with the stored row; a repeat that differs from what is stored is a conflict."""
+        if row["receiver"] != self.draft.receiver or row["text"] != self.draft.text:
+            self.done.set_exception(Refusal("conflict", "Another message was sent under this clientId."))
+        else:
+            self.done.set_result((row, fresh))
+
+
+def _busy() -> Refusal:
+    return Refusal("busy", "The server is busy. Please try again in a moment.", retry_after=BUSY_RETRY_S)
+
+
+class Delivery:
+    """Stores messages durably: at most `batch` in a commit, `waiting` in the queue, tried for `timeout` seconds."""
+
+    def __init__(self, batch: int, waiting: int, timeout: float) -> None:
+        self._batch = batch
+        self._timeout = timeout
+        self._queue: queue.Queue[_Waiting] = queue.Queue(maxsize=waiting)
+        self._seqs: OrderedDict[str, int] = OrderedDict()
+        self._receivers: OrderedDict[str, None] = OrderedDict()
+        self._start = threading.Lock()
+        self._writer: threading.Thread | None = None
+        metrics.COMMIT_WAITING.set_function(self._queue.qsize)
+
+    def submit(self, draft: Draft) -> tuple[Row, bool]:
+        """The stored message and whether it is new, once the write is durable.
+
+        Raises Refusal: not_found (no such receiver), validation, conflict, busy.
+        """
+        self._check_receiver(draft)
+        waiting = _Waiting(
+            draft, f"{draft.sender}:{(draft.client_id or str(uuid.uuid4())).lower()}", time.monotonic() + self._timeout
+        )
+        self._ensure_writer()
+        try:
+            self._queue.put_nowait(waiting)
+        except queue.Full as full:
+            raise _busy() from full
+        try:
+            # The writer answers at the deadline by itself; the margin is for one database call that hangs.
+            return waiting.done.result(timeout=self._timeout * 2)
+        except WaitTimeout as late:
+            raise _busy() from late
+
+    def _check_receiver(self, draft: Draft) -> None:
+        if draft.receiver == draft.sender:
+            raise Refusal("validation", "You cannot write to yourself.", errors={"receiverId": "It is you."})
+        if draft.receiver in self._receivers:
+            return
+        accounts.find(draft.receiver)
+        self._receivers[draft.receiver] = None
+        if len(self._receivers) > CACHED_RECEIVERS:
+            self._receivers.popitem(last=False)
+
+    def _ensure_writer(self) -> None:
+        with self._start:
+            if self._writer is None or not self._writer.is_alive():
+                self._writer = threading.Thread(target=self._write_for_ever, name="delivery", daemon=True)
+                self._writer.start()
+
+    def _write_for_ever(self) -> None:
+        while True:
+            group = [self._queue.get()]
+            while len(group) < self._batch:
+                try:
+                    group.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            metrics.COMMIT_BATCH.observe(len(group))
+            with metrics.COMMIT_SECONDS.time():
+                self._commit_or_refuse(group)
+
+    def _commit_or_refuse(self, group: list[_Waiting]) -> None:
+        while group:
+            try:
+                group = self._commit(group)
+                continue
+            except PyMongoError as fault:
+                log.warning("commit failed, trying again: %s", type(fault).__name__)
+            except Exception as fault:  # the writer must outlive anything, and its senders must hear of it
+                log.exception("commit failed")
+                for waiting in group:
+                    waiting.done.set_exception(fault)
+                return
+            # Whether the lost write took place is not known: numbers are read anew, repeats are found by _id.
+            self._forget(group)
+            group = [waiting for waiting in group if not waiting.done.done()]
+            for waiting in group:
+                if time.monotonic() > waiting.deadline:
+                    waiting.done.set_exception(_busy())
+            group = [waiting for waiting in group if not waiting.done.done()]
+            time.sleep(RETRY_PAUSE_S)
+
+    def _forget(self, group: list[_Waiting]) -> None:
+        for waiting in group:
+            self._seqs.pop(waiting.pair, None)
+
+    def _commit(self, group: list[_Waiting]) -> list[_Waiting]:
+        """Write one group; returns those to try again (their number was taken by another process)."""
+        messages = Message._get_collection()
+        stored = {row["_id"]: row for row in messages.find({"_id": {"$in": [w.message_id for w in group]}})}
+        fresh: dict[str, _Waiting] = {}
+        repeats: list[_Waiting] = []
+        for waiting in group:
+            if waiting.message_id in stored or waiting.message_id in fresh:
+                repeats.append(waiting)
+            else:
+                fresh[waiting.message_id] = waiting
+        rows = self._rows(list(fresh.values()))
+        failed = self._insert(list(rows.values()))
+        for message_id, waiting in fresh.items():
+            if message_id not in failed:
+                stored[message_id] = rows[message_id]
+                waiting.settle(rows[message_id], fresh=True)
+        metrics.MESSAGES.inc(len(fresh) - len(failed))
+        again = [fresh[message_id] for message_id in failed]
+        for waiting in repeats:
+            if waiting.message_id in stored:
+                waiting.settle(stored[waiting.message_id], fresh=False)
+            else:
+                again.append(waiting)
+        self._forget(again)
+        return again
+
+    def _insert(self, rows: list[Row]) -> set[str]:
+        """Insert all; returns the ids of those whose _id or place was taken."""
+        if not rows:
+            return set()
+        try:
+            Message._get_collection().insert_many(rows, ordered=False)
+        except BulkWriteError as fault:
+            errors: list[dict[str, Any]] = fault.details["writeErrors"]
+            if any(error["code"] != DUPLICATE_KEY for error in errors) or fault.details.get("writeConcernErrors"):
+                raise
+            return {rows[error["index"]]["_id"] for error in errors}
+        return set()
+
+    def _rows(self, fresh: list[_Waiting]) -> dict[str, Row]:
+        self._seed({waiting.pair: waiting for waiting in fresh if waiting.pair not in self._seqs})
+        moment = now()
+        rows: dict[str, Row] = {}
+        for waiting in fresh:
+            draft, seq = waiting.draft, self._seqs[waiting.pair] + 1
+            self._seqs[waiting.pair] = seq
+            rows[waiting.message_id] = {
+                "_id": waiting.message_id,
+                "conversation": waiting.pair,
+                "seq": seq,
+                "sender": draft.sender,
+                "receiver": draft.receiver,
+                "type": draft.type,
+                "text": draft.text,
+                "created_at": moment,
+            } | {name: value for name in ("file_url", "file_name") if (value := getattr(draft, name)) is not None}
+            if seq % HINT_EVERY == 0:
+                # Below this seq, as this group is not written yet: a hint may lag, but never run ahead.
+                Conversation.objects(pair=waiting.pair).update_one(max__last_seq=seq - len(fresh))
+        while len(self._seqs) > CACHED_CONVERSATIONS:
+            self._seqs.popitem(last=False)
+        return rows
+
+    def _seed(self, unknown: dict[str, _Waiting]) -> None:
+        """Find where these conversations stand; make those that nobody began, so that a sync finds them."""
+        for pair, waiting in unknown.items():
+            conversations = Conversation._get_collection()
+            members = sorted((waiting.draft.sender, waiting.draft.receiver))
+            conversations.update_one(
+                {"_id": pair},
+                {"$setOnInsert": {"members": members, "connected": False, "last_seq": 0, "delivered": {}, "read": {}}},
+                upsert=True,
+            )
+            self._seqs[pair] = history.standing(pair).last_seq

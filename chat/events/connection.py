@@ -1,0 +1,134 @@
+"""Connecting: identity from the token, presence to those concerned, and what was missed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from flask import Flask, current_app, request
+from flask_jwt_extended import decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from flask_socketio import ConnectionRefusedError, emit, join_room
+from jwt.exceptions import PyJWTError
+
+from chat import accounts, contacts, history, metrics
+from chat.errors import Refusal
+from chat.events.door import caller, on, presence, refuse_unknown, room_of
+from chat.extensions import socketio
+from chat.models import User, iso, now
+from chat.presence import Identity
+from chat.schemas import UserConnected
+
+log = logging.getLogger("sotto")
+
+EXPIRY_SWEEP_S = 15
+
+
+def _token_of(auth: Any) -> str:
+    sent = auth.get("token") if isinstance(auth, dict) else None
+    token = sent or request.cookies.get(current_app.config["JWT_ACCESS_COOKIE_NAME"])
+    if not token:
+        raise ConnectionRefusedError("Authentication error: No token provided")
+    if not isinstance(token, str):
+        raise ConnectionRefusedError("Authentication error: Invalid token")
+    return token.removeprefix("Bearer ")
+
+
+def _identity_of(token: str) -> Identity:
+    try:
+        claims = decode_token(token)
+    except (PyJWTError, JWTExtendedException, ValueError, KeyError) as fault:
+        raise ConnectionRefusedError("Authentication error: Invalid token") from fault
+    if claims.get("type") != "access" or accounts.is_revoked(claims["jti"]) or not accounts.exists(claims["sub"]):
+        raise ConnectionRefusedError("Authentication error: Invalid token")
+    return Identity(claims["sub"], claims["username"], claims["jti"], claims["exp"])
+
+
+def _status(custom_id: str, online: bool, last_seen: Any) -> dict[str, Any]:
+    return {"userId": custom_id, "isOnline": online, "lastSeen": iso(last_seen)}
+
+
+def _announce(custom_id: str, online: bool) -> None:
+    """Tell those who may know that this person came or went."""
+    status = _status(custom_id, online, now())
+    for watcher in contacts.watchers_of(custom_id):
+        socketio.emit("update_user_status", status, to=room_of(watcher))
+
+
+def _show_contacts(me: Identity) -> None:
+    """Tell the new socket who of its contacts is here."""
+    for user in User.objects(custom_id__in=contacts.watched_by(me.custom_id)).only("custom_id", "last_seen"):
+        emit("update_user_status", _status(user.custom_id, presence().is_online(user.custom_id), user.last_seen))
+
+
+def connect(auth: Any = None) -> None:
+    """Admit a socket whose token is good; its room, presence and contacts are settled before anything else."""
+    me = _identity_of(_token_of(auth))
+    join_room(room_of(me.custom_id))
+    first = presence().enter(caller(), me)
+    metrics.SOCKETS.set(len(presence()))
+    if accounts.is_revoked(me.jti):  # logged out between the check above and the entry: nobody would close it
+        presence().leave(caller())
+        raise ConnectionRefusedError("Authentication error: Invalid token")
+    _show_contacts(me)
+    if first:
+        _announce(me.custom_id, True)
+
+
+def disconnect(*_: Any) -> None:
+    """Forget a socket; the last one of a person takes them offline."""
+    me, last = presence().leave(caller())
+    metrics.SOCKETS.set(len(presence()))
+    if me is not None and last:
+        User.objects(custom_id=me.custom_id).update_one(set__last_seen=now())
+        _announce(me.custom_id, False)
+
+
+def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
+    if sent["custom_id"] != me.custom_id:
+        raise Refusal("forbidden", "This is not your id.")
+    if sent["sync"] is None:
+        return {}
+    standing: dict[str, dict[str, int]] = {}
+    for news in history.missed(me.custom_id, sent["sync"]):
+        for row in news.rows:
+            incoming = row["receiver"] == me.custom_id
+            emit("receive_message" if incoming else "message_sent", history.on_the_wire(row))
+        standing[news.contact] = {
+            "upToSeq": news.up_to,
+            "delivered": news.delivered.get(news.contact, 0),
+            "read": news.read.get(news.contact, 0),
+            "readByMe": news.read.get(me.custom_id, 0),
+        }
+    return {"standing": standing}
+
+
+def _end_sockets(sids: list[str]) -> None:
+    for sid in sids:
+        socketio.emit("logged_out", to=sid)
+        socketio.server.disconnect(sid)
+
+
+def _sweep_expired(app: Flask) -> None:
+    """For ever: end the sockets whose tokens ran out; an idle one sends nothing that would show it."""
+    while True:
+        socketio.sleep(EXPIRY_SWEEP_S)
+        try:
+            _end_sockets(app.extensions["sotto_presence"].expired(time.time()))
+        except Exception:
+            log.exception("expiry sweep")
+
+
+def register(app: Flask) -> None:
+    """Bind the connection's events and the end of tokens."""
+
+    def end_token(jti: str) -> None:
+        _end_sockets(app.extensions["sotto_presence"].sockets_of_token(jti))
+
+    accounts.token_revoked.connect(end_token, weak=False)
+    socketio.on_event("connect", connect)
+    socketio.on_event("disconnect", disconnect)
+    socketio.on("*")(refuse_unknown)
+    on("user_connected", UserConnected)(_user_connected)
+    socketio.start_background_task(_sweep_expired, app)

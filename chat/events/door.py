@@ -1,0 +1,116 @@
+"""The door every socket event passes: who sends it, how often, how much, of what shape, and how it is answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import current_app, request
+from flask_socketio import emit
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from chat import metrics
+from chat.errors import Refusal, as_refusal
+from chat.extensions import socketio
+from chat.presence import Identity, Presence
+from chat.schemas import Payload, parse
+
+Answer = dict[str, Any]
+Handler = Callable[[Identity, dict[str, Any]], Answer | None]
+MAX_DEPTH = 20
+
+
+def presence() -> Presence:
+    """Who is here."""
+    found: Presence = current_app.extensions["sotto_presence"]
+    return found
+
+
+def room_of(custom_id: str) -> str:
+    """The room of all sockets of one person."""
+    return f"user:{custom_id}"
+
+
+def caller() -> str:
+    """The id of the socket this event came by."""
+    sid: str = request.sid  # type: ignore[attr-defined]
+    return sid
+
+
+def _weight(value: Any, depth: int = 0) -> int:
+    """About how many bytes a payload takes as JSON; nesting beyond MAX_DEPTH weighs more than is allowed."""
+    if depth > MAX_DEPTH:
+        return 1 << 30
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(str(name)) + 4 + _weight(item, depth + 1) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return sum(1 + _weight(item, depth + 1) for item in value)
+    return 4
+
+
+class Doorkeeper:
+    """The limits of the socket edge: `EVENTS_PER_SECOND`, `SIGNALS_PER_SECOND`, `MAX_TEXT_KIB`, `MAX_PAYLOAD_KIB`."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rates = {
+            "event": RateLimitItemPerSecond(config["EVENTS_PER_SECOND"]),
+            "signal": RateLimitItemPerSecond(config["SIGNALS_PER_SECOND"]),
+        }
+        self._max_text = config["MAX_TEXT_KIB"] * 1024
+        self._max_payload = config["MAX_PAYLOAD_KIB"] * 1024
+
+    def admit(self, event: str, kind: str, custom_id: str, payload: Any) -> None:
+        """Raise Refusal rate_limited or too_large, or let the event in."""
+        if not self._limiter.hit(self._rates[kind], event, custom_id):
+            raise Refusal("rate_limited", "Too fast. Please wait a second.", retry_after=1)
+        text = payload.get("text") if isinstance(payload, Mapping) else None
+        if isinstance(text, str) and len(text) > self._max_text:
+            raise Refusal("too_large", f"The message is too long: {self._max_text // 1024} KiB are allowed.")
+        if _weight(payload) > self._max_payload:
+            raise Refusal("too_large", f"The event is too large: {self._max_payload // 1024} KiB are allowed.")
+
+
+def _identify() -> Identity:
+    identity = presence().who(caller())
+    if identity is None or identity.expires_at <= time.time():
+        raise Refusal("unauthorized", "Please log in again.")
+    return identity
+
+
+def _refuse(fault: Exception) -> Answer:
+    error = as_refusal(fault).body()
+    metrics.REFUSALS.labels(error["code"]).inc()
+    emit("error", error)
+    return {"ok": False, "error": error}
+
+
+def on(event: str, schema: type[Payload], *, kind: str = "event") -> Callable[[Handler], Handler]:
+    """Decorator: let `handler(me, parsed payload)` answer `event`; what it returns is added to `{ok: true}`."""
+
+    def bind(handler: Handler) -> Handler:
+        def receive(*payload: Any) -> Answer:
+            try:
+                me = _identify()
+                sent = payload[0] if payload else None
+                current_app.extensions["sotto_doorkeeper"].admit(event, kind, me.custom_id, sent)
+                return {"ok": True} | (handler(me, parse(schema, sent)) or {})
+            except Exception as fault:  # the socket edge's one place that turns faults into answers
+                return _refuse(fault)
+
+        socketio.on_event(event, receive)
+        return handler
+
+    return bind
+
+
+def refuse_unknown(event: str, *_: Any) -> Answer:
+    """Answer an event that nobody handles."""
+    return _refuse(Refusal("bad_request", "The event could not be read." if event == "malformed" else "Unknown event."))

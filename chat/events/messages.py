@@ -1,0 +1,60 @@
+"""Messages, their receipts, and typing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from flask_socketio import emit
+
+from chat import contacts, history
+from chat.delivery import Delivery, Draft
+from chat.errors import Refusal
+from chat.events.door import on, room_of
+from chat.models import iso
+from chat.presence import Identity
+from chat.schemas import Receipt, SendMessage, Typing
+
+
+def _send(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
+    if sent.pop("sender") not in (None, me.custom_id):
+        raise Refusal("forbidden", "senderId is not yours.")
+    if sent["file_url"] is not None:
+        raise Refusal("validation", "fileUrl is not one of your uploads.", errors={"fileUrl": "Unknown upload."})
+    delivery: Delivery = current_app.extensions["sotto_delivery"]
+    row, fresh = delivery.submit(Draft(sender=me.custom_id, **sent))
+    if fresh:
+        message = history.on_the_wire(row)
+        emit("receive_message", message, to=room_of(row["receiver"]))
+        emit("message_sent", message, to=room_of(me.custom_id), include_self=False)
+    return {"id": row["_id"], "seq": row["seq"], "createdAt": iso(row["created_at"])}
+
+
+def _acknowledge(me: Identity, sent: dict[str, Any], status: str) -> None:
+    sender = sent["sender"]
+    seq = history.acknowledge(me.custom_id, sender, sent["up_to_seq"], read=status == "read")
+    if seq is not None:
+        emit("message_status", {"userId": me.custom_id, "upToSeq": seq, "status": status}, to=room_of(sender))
+
+
+def _received(me: Identity, sent: dict[str, Any]) -> None:
+    _acknowledge(me, sent, "delivered")
+
+
+def _read(me: Identity, sent: dict[str, Any]) -> None:
+    _acknowledge(me, sent, "read")
+
+
+def _typing(me: Identity, sent: dict[str, Any]) -> None:
+    if not contacts.are_connected(me.custom_id, sent["receiver"]):
+        raise Refusal("forbidden", "Exchange keys first.")
+    news = {"userId": me.custom_id, "senderId": me.custom_id, "isTyping": sent["is_typing"]}
+    emit("display_typing", news, to=room_of(sent["receiver"]))
+
+
+def register() -> None:
+    """Bind the events of messages."""
+    on("send_message", SendMessage)(_send)
+    on("message_received", Receipt)(_received)
+    on("message_read", Receipt)(_read)
+    on("typing", Typing)(_typing)

@@ -1,0 +1,141 @@
+"""Reading conversations: by range of sequence numbers, so that a page costs the same however long the past is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chat.errors import Refusal
+from chat.models import Conversation, Message, conversation_id, iso
+
+Row = dict[str, Any]
+
+# Numbers are given out without holes but for writes that failed; a few windows reach over any of those.
+WINDOWS = 8
+SYNC_LIMIT = 1000  # messages of one conversation pushed at a connect; what is older is read as history
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a conversation stands: its newest seq, and up to which seq each member has received and read."""
+
+    last_seq: int
+    delivered: dict[str, int]
+    read: dict[str, int]
+
+
+def _standing(conversation: Conversation) -> Standing:
+    return Standing(_last_seq(conversation.pair, conversation.last_seq), conversation.delivered, conversation.read)
+
+
+def _last_seq(pair: str, hint: int) -> int:
+    beyond = Message._get_collection().find({"conversation": pair, "seq": {"$gt": hint}}, {"seq": 1, "_id": 0})
+    return max((row["seq"] for row in beyond), default=hint)
+
+
+def standing(pair: str) -> Standing:
+    """The standing of a conversation; one that nobody began stands at 0."""
+    conversation = Conversation.objects(pair=pair).first()
+    return _standing(conversation) if conversation else Standing(0, {}, {})
+
+
+def _window(pair: str, after: int, upto: int) -> list[Row]:
+    found = Message._get_collection().find({"conversation": pair, "seq": {"$gt": after, "$lte": upto}})
+    return list(found.sort("seq", 1))
+
+
+def _page(pair: str, last: int, before: int | None, after: int | None, limit: int) -> list[Row]:
+    """Up to `limit` message documents in seq order: those just after `after`, else the newest below `before`."""
+    top = last if before is None else min(last, before - 1)
+    rows: list[Row] = []
+    if after is not None:
+        low = after
+        while low < top and len(rows) < limit:
+            rows += _window(pair, low, min(low + limit, top))
+            low += limit
+        return rows[:limit]
+    for _ in range(WINDOWS):
+        if top <= 0 or len(rows) >= limit:
+            break
+        rows = _window(pair, top - limit, top) + rows
+        top -= limit
+    return rows[-limit:]
+
+
+def on_the_wire(row: Row, read_seq: int = 0) -> dict[str, Any]:
+    """A message document in the shape of `receive_message` and `GET /api/chat/messages`."""
+    return {
+        "_id": row["_id"],
+        "seq": row["seq"],
+        "senderId": row["sender"],
+        "receiverId": row["receiver"],
+        "type": row["type"],
+        "text": row["text"],
+        "fileUrl": row.get("file_url"),
+        "fileName": row.get("file_name"),
+        "isRead": row["seq"] <= read_seq,
+        "createdAt": iso(row["created_at"]),
+    }
+
+
+def conversation_page(
+    me: str, other: str, *, before: int | None = None, after: int | None = None, limit: int
+) -> tuple[list[dict[str, Any]], Standing]:
+    """Up to `limit` messages of two people in the wire's shape, oldest first, and where their conversation stands.
+
+    Those just after seq `after` if it is given, else the newest below `before`, else the newest.
+    """
+    pair = conversation_id(me, other)
+    stands = standing(pair)
+    rows = _page(pair, stands.last_seq, before, after, limit)
+    return [on_the_wire(row, stands.read.get(row["receiver"], 0)) for row in rows], stands
+
+
+@dataclass(frozen=True)
+class Missed:
+    """One conversation's news: the other member, the newest seq, receipts of both, and the rows not yet seen."""
+
+    contact: str
+    up_to: int
+    delivered: dict[str, int]
+    read: dict[str, int]
+    rows: list[Row]
+
+
+def missed(me: str, cursors: dict[str, int]) -> Iterator[Missed]:
+    """Every conversation of `me` with what lies beyond its cursor (by contact id), in seq order."""
+    for conversation in Conversation.objects(members=me):
+        contact = next((member for member in conversation.members if member != me), me)
+        stands = _standing(conversation)
+        cursor = cursors.get(contact, stands.delivered.get(me, 0))
+        start = max(cursor, stands.last_seq - SYNC_LIMIT)
+        rows = _window(conversation.pair, start, stands.last_seq) if stands.last_seq > start else []
+        yield Missed(contact, stands.last_seq, stands.delivered, stands.read, rows)
+
+
+def acknowledge(receiver: str, sender: str, up_to_seq: int, *, read: bool) -> int | None:
+    """Note that `receiver` has received (or read) what `sender` wrote; the seq noted, None if it is not new."""
+    pair = conversation_id(receiver, sender)
+    conversation = Conversation.objects(pair=pair).first()
+    if conversation is None:
+        return None
+    stands = _standing(conversation)
+    seq = min(up_to_seq, stands.last_seq)
+    fields = ("delivered", "read") if read else ("delivered",)
+    if seq <= getattr(stands, fields[-1]).get(receiver, 0):
+        return None
+    Conversation._get_collection().update_one({"_id": pair}, {"$max": {f"{field}.{receiver}": seq for field in fields}})
+    return seq
+
+
+def reseal(me: str, message_id: str, text: str) -> dict[str, Any]:
+    """Replace the ciphertext of one's own message; raises Refusal not_found, forbidden."""
+    message = Message.objects(message_id=message_id).first()
+    if message is None or me not in (message.sender, message.receiver):
+        raise Refusal("not_found", "Message not found.")
+    if message.sender != me:
+        raise Refusal("forbidden", "Only its sender may replace a message.")
+    message.update(set__text=text)
+    row = message.to_mongo().to_dict() | {"text": text}
+    return on_the_wire(row, standing(message.conversation).read.get(message.receiver, 0))

@@ -1,0 +1,70 @@
+// The entry: opens this account's keys, then the line, and ties the parts of the page together.
+
+import "./swaps.js";
+import { startComposer } from "./composer.js";
+import { addWriter, forgetPresence, onPresence, startContacts } from "./contacts.js";
+import { openConversation, startConversation } from "./conversation.js";
+import { available } from "./crypto.js";
+import { askAgain, startExchange } from "./exchange.js";
+import { onChange, openAccount } from "./keystore.js";
+import { flush, onOutgoing, startOutbox } from "./outbox.js";
+import { openReplayGuard } from "./replay.js";
+import { startRequests } from "./requests.js";
+import { me } from "./session.js";
+import { startSettings } from "./settings.js";
+import { say, sayWhile } from "./status.js";
+import { onMessages, startSync, sync } from "./sync.js";
+import { connect, on, WireFault } from "./wire.js";
+
+const NO_CRYPTO =
+  "This browser gives no encryption to pages that come over plain HTTP. Open Sotto by its https:// address, or on this computer as http://localhost.";
+
+async function onConnect() {
+  sayWhile("");
+  try {
+    await sync();
+    await askAgain();
+    await flush();
+  } catch (fault) {
+    if (!(fault instanceof WireFault)) throw fault;
+    if (!fault.unknown) say(fault.message, "bad");
+  }
+}
+
+function onDisconnect() {
+  sayWhile("Connection lost. Reconnecting… What you write is kept and sent when it is back.");
+  forgetPresence();
+}
+
+async function start() {
+  if (!available()) {
+    sayWhile(NO_CRYPTO);
+    return;
+  }
+  const { damaged } = await openAccount(me);
+  onChange(({ ownerChanged }) => {
+    // Somebody else logged in in another tab: this page's cookie is theirs by now.
+    if (ownerChanged) location.assign("/");
+  });
+  startConversation(await openReplayGuard(me.customId));
+  startContacts({ onOpen: (id) => void openConversation(id) });
+  startComposer();
+  startSettings();
+  startRequests();
+  startSync();
+  onMessages((id) => void addWriter(id));
+  onPresence((id, isOnline) => isOnline && void askAgain(id));
+  await startExchange();
+  await startOutbox();
+  on("connect", () => void onConnect());
+  on("disconnect", onDisconnect);
+  on("connect_error", onDisconnect);
+  connect();
+  if (damaged.length > 0) say("Some stored data was damaged and has been set aside. Import your backup if keys are missing.", "bad");
+  else if ("welcome" in document.body.dataset) {
+    say(`Welcome, ${me.username}. Your account was created. Share your ID to be found.`, "good");
+    history.replaceState(null, "", "/");
+  }
+}
+
+await start();

@@ -1,0 +1,152 @@
+// The rows of a conversation: opened in place, placed by their number, ticked as they travel.
+
+import { envelopeIv, OpenFault, openText } from "./crypto.js";
+import { pairsOf, read } from "./keystore.js";
+import { writeText } from "./links.js";
+import { fromTemplate, me, part } from "./session.js";
+import { exactTime, timeOfDay } from "./times.js";
+
+/**
+ * @typedef {import("./sync.js").WireMessage} WireMessage
+ * @typedef {import("./outbox.js").Outgoing} Outgoing
+ * @typedef {import("./replay.js").ReplayGuard} ReplayGuard
+ */
+
+/** Why a message does not open, for the person who reads. @type {Record<string, string>} */
+const REASONS = {
+  damaged: "This message is damaged and cannot be opened.",
+  other_keys: "This message was sent with other keys. If you have a backup of them, import it in the settings.",
+  no_keys: "This message cannot be opened here: the keys are not in this browser.",
+  replay: "Refused: this repeats an earlier message. Somebody on the way may be tampering.",
+  unsupported: "This kind of message cannot be shown yet.",
+};
+
+const STATUS_ORDER = ["waiting", "failed", "sent", "delivered", "read"];
+
+/** @param {string} id @param {ParentNode} list @returns {HTMLElement | null} */
+export const rowOf = (id, list) => list.querySelector(`.message[data-id="${CSS.escape(id)}"]`);
+
+/**
+ * A sealed row for a message from the wire.
+ * @param {WireMessage} message
+ * @returns {HTMLElement}
+ */
+export function rowForMessage(message) {
+  const row = fromTemplate("message-row");
+  row.classList.toggle("own", message.senderId === me.customId);
+  Object.assign(row.dataset, {
+    id: message._id,
+    seq: String(message.seq),
+    type: message.type,
+    created: message.createdAt,
+    text: message.text,
+    status: "sent",
+  });
+  return row;
+}
+
+/**
+ * A row for a message of mine that waits; it opens like any other, which also proves that it will open for me later.
+ * @param {Outgoing} item
+ * @param {string} id its future message id
+ */
+export function rowForOutgoing(item, id) {
+  const row = fromTemplate("message-row");
+  row.classList.add("own");
+  Object.assign(row.dataset, { id, type: "text", created: item.createdAt, text: item.text, clientId: item.clientId });
+  showOutgoing(row, item);
+  return row;
+}
+
+/** Bring a row of mine up to date with its item. @param {HTMLElement} row @param {Outgoing} item */
+export function showOutgoing(row, item) {
+  setStatus(row, item.state, true);
+  part(".retry", row).hidden = item.state !== "failed";
+  row.title = item.reason ?? "";
+  if (item.seq !== undefined) row.dataset.seq = String(item.seq);
+}
+
+/**
+ * Put a row in its place: by its number, and what has none yet at the end. A row that is there already stays.
+ * @param {HTMLElement} list
+ * @param {HTMLElement} row
+ */
+export function place(list, row) {
+  const twin = rowOf(row.dataset.id ?? "", list);
+  if (twin && twin !== row) return;
+  const seq = row.dataset.seq ? Number(row.dataset.seq) : Number.POSITIVE_INFINITY;
+  let after = list.lastElementChild;
+  while (after instanceof HTMLElement && (after === row || seqOf(after) > seq)) after = after.previousElementSibling;
+  if (after) after.after(row);
+  else list.prepend(row);
+}
+
+/** @param {HTMLElement} row */
+const seqOf = (row) =>
+  row.dataset.seq ? Number(row.dataset.seq) : row.classList.contains("message") ? Number.POSITIVE_INFINITY : 0;
+
+/** Raise a row's status; it never goes back, but from waiting to failed and again. @param {HTMLElement} row @param {string} status @param {boolean} [force] */
+export function setStatus(row, status, force = false) {
+  const now = STATUS_ORDER.indexOf(row.dataset.status ?? "waiting");
+  if (force || STATUS_ORDER.indexOf(status) > now) row.dataset.status = status;
+}
+
+/** Everything of mine up to a seq is delivered, or read. @param {ParentNode} list @param {number} upToSeq @param {string} status */
+export function markUpTo(list, upToSeq, status) {
+  for (const row of list.querySelectorAll(".message.own[data-seq]")) {
+    if (row instanceof HTMLElement && Number(row.dataset.seq) <= upToSeq) setStatus(row, status);
+  }
+}
+
+/**
+ * Open sealed rows in place: decrypt all, ask the replay guard once, then draw all.
+ * @param {HTMLElement[]} rows
+ * @param {string} contactId
+ * @param {ReplayGuard} guard
+ */
+export async function openRows(rows, contactId, guard) {
+  const pairs = pairsOf(read(), contactId);
+  const opened = await Promise.all(rows.map((row) => openRow(row, pairs)));
+  const entries = opened.flatMap(({ iv }, index) => (iv ? [{ iv, messageId: rows[index]?.dataset.id ?? "" }] : []));
+  const admitted = await guard.admit(contactId, entries);
+  for (const [index, row] of rows.entries()) {
+    const result = /** @type {{text?: string, reason?: string}} */ (opened[index]);
+    const isReplay = admitted.get(row.dataset.id ?? "") === false;
+    draw(row, isReplay ? { reason: "replay" } : result);
+  }
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {import("./keystore.js").OpeningPair[]} pairs
+ * @returns {Promise<{text?: string, iv?: string, reason?: string}>}
+ */
+async function openRow(row, pairs) {
+  if (row.dataset.type !== "text") return { reason: "unsupported" };
+  const envelope = row.dataset.text ?? "";
+  try {
+    const text = await openText(pairs, envelope);
+    return { text, iv: envelopeIv(envelope) };
+  } catch (fault) {
+    if (fault instanceof OpenFault) return { reason: fault.reason };
+    throw fault;
+  }
+}
+
+/** @param {HTMLElement} row @param {{text?: string, reason?: string}} result */
+function draw(row, { text, reason }) {
+  const body = part(".body", row);
+  row.classList.remove("sealed");
+  row.classList.toggle("unopened", reason !== undefined);
+  if (text === undefined) {
+    body.textContent = REASONS[reason ?? "damaged"] ?? "";
+  } else {
+    writeText(body, text);
+    delete row.dataset.text;
+  }
+  const time = /** @type {HTMLTimeElement} */ (part("time", row));
+  const created = row.dataset.created ?? "";
+  time.dateTime = created;
+  time.textContent = timeOfDay(created);
+  time.title = exactTime(created);
+}
