@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from typing import Any
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
@@ -10,6 +12,8 @@ from flask_limiter.errors import RateLimitExceeded
 from marshmallow import ValidationError
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
+
+from chat.extensions import limiter
 
 log = logging.getLogger("sotto")
 
@@ -97,8 +101,9 @@ def as_refusal(fault: Exception) -> Refusal:
 
 
 def rate_limited(fault: RateLimitExceeded) -> Refusal:
-    """The refusal for a spent budget; `retry_after` is its window, in seconds."""
-    wait = fault.limit.limit.get_expiry() if fault.limit else 60
+    """The refusal for a spent budget; `retry_after` is when its oldest attempt is forgotten."""
+    spent = limiter.current_limit
+    wait = max(1, math.ceil(spent.reset_at - time.time())) if spent else fault.limit.limit.get_expiry()
     return Refusal("rate_limited", "Too many attempts. Please wait a moment and try again.", retry_after=wait)
 
 

@@ -29,7 +29,7 @@ def home() -> Response:
         unset_jwt_cookies(response)
         return response
     if not logged_in:
-        return login_page()
+        return _knock() if request.headers.get("Sec-Fetch-Site") == "cross-site" else login_page()
     return make_response(
         render_template(
             "chat.html",
@@ -38,6 +38,11 @@ def home() -> Response:
             welcome=request.args.get("welcome") == "1",
         )
     )
+
+
+def _knock() -> Response:
+    """A page that opens `/` anew: a SameSite=Strict cookie stays at home when a link from another site is followed."""
+    return make_response(render_template("knock.html"))
 
 
 @blueprint.get("/login")

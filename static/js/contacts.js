@@ -106,6 +106,10 @@ function onStatus({ userId, isOnline: here }) {
   if (here) online.add(userId);
   else online.delete(userId);
   render();
+  void update((book) => {
+    const contact = contactOf(book, userId);
+    if (contact) contact.isOnline = here;
+  });
   for (const listener of presenceListeners) listener(userId, here);
 }
 
