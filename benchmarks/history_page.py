@@ -57,7 +57,7 @@ def _fill(length: int) -> tuple[str, str]:
 def _page_seconds(people: tuple[str, str], length: int) -> float:
     before = None if random.random() < 0.5 else random.randint(PAGE + 1, length)
     started = time.perf_counter()
-    rows, _ = history.conversation_page(*people, before=before, limit=PAGE)
+    rows, _ = history.conversation_page(*people, "", before=before, limit=PAGE)
     took = time.perf_counter() - started
     if len(rows) != PAGE:
         raise RuntimeError(f"a page of {len(rows)} instead of {PAGE}")

@@ -15,9 +15,10 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from chat import cli, embedded_db, errors, settings
+from chat import cli, embedded_db, errors, settings, uploads
 from chat.accounts import Accounts
 from chat.assets import Assets
+from chat.calls import Calls
 from chat.delivery import Delivery
 from chat.events import register_events
 from chat.extensions import FrameJSON, compress, jwt, limiter, socketio
@@ -55,6 +56,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         values["COMMIT_BATCH"], values["COMMIT_QUEUE"], values["COMMIT_TIMEOUT_S"]
     )
     app.extensions["sotto_presence"] = Presence()
+    app.extensions["sotto_calls"] = Calls()
     assets = Assets(HOUSE / "static")
     assets.register(app)
     app.extensions["sotto_assets"] = assets
@@ -70,6 +72,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     _bind_socketio(app)
     register_events(app)
     cli.register(app)
+    socketio.start_background_task(uploads.sweep_for_ever, socketio.sleep)
     if values["TRUSTED_PROXIES"]:
         hops = values["TRUSTED_PROXIES"]
         # Outermost, so that the socket's Origin check sees the address people use, too.

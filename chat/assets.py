@@ -12,6 +12,7 @@ from flask import Flask, Response, abort, send_from_directory
 
 HASH_CHARS = 12
 HASHED = re.compile(r"^(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)$")
+STATIC_IMPORT = re.compile(r"""^import\s(?:[^"']*?\sfrom\s)?"([^"]+)";""", re.MULTILINE)
 YEAR_S = 365 * 24 * 3600
 
 # What modules import by a bare name, and the vendored file behind it.
@@ -38,10 +39,17 @@ class Assets:
         file = self._root / name
         return f"/static/{file.parent.relative_to(self._root).as_posix()}/{file.stem}.{self._hash(file)}{file.suffix}"
 
-    def modules(self) -> list[str]:
-        """The URLs of all modules and of the libraries they import, for preloading."""
-        own = [f"js/{file.name}" for file in sorted((self._root / "js").glob("*.js"))]
-        return [self.url(name) for name in (*LIBRARIES.values(), *own)]
+    def modules(self, entry: str = "js/main.js") -> list[str]:
+        """The URLs of all modules `entry` needs at once, itself included, for preloading; import() is for later."""
+        found: list[str] = []
+        waiting = [entry]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.append(name)
+                for specifier in STATIC_IMPORT.findall((self._root / name).read_text(encoding="utf-8")):
+                    waiting.append(LIBRARIES.get(specifier) or f"js/{specifier.removeprefix('./')}")
+        return [self.url(name) for name in sorted(found)]
 
     def import_map(self) -> str:
         """The JSON of the import map: plain module URLs and bare library names → hashed URLs."""

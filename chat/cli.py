@@ -12,7 +12,7 @@ from flask import Flask
 from flask.cli import AppGroup
 from pymongo_migrate.mongo_migrate import MongoMigrate
 
-from chat import accounts, settings
+from chat import accounts, settings, uploads
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -44,6 +44,12 @@ def invite_command(count: int) -> None:
     """Print new one-time invite codes, each good for one account."""
     for _ in range(count):
         click.echo(accounts.make_invite())
+
+
+@commands.command("sweep")
+def sweep_command() -> None:
+    """Delete uploads that no message refers to; the server does it every hour by itself."""
+    click.echo(f"{uploads.sweep()} uploads deleted.")
 
 
 @commands.command("settings")

@@ -6,7 +6,6 @@ import logging
 import queue
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
@@ -33,23 +32,31 @@ DUPLICATE_KEY = 11000
 
 @dataclass(frozen=True)
 class Draft:
-    """A message as its sender sent it, parsed. `client_id` is a UUID; with None a repeat is a new message."""
+    """A message as its sender sent it, parsed. `client_id` is a UUID, `file_url` the name of an upload."""
 
     sender: str
     receiver: str
     text: str
+    client_id: str
     type: str = "text"
     file_url: str | None = None
     file_name: str | None = None
-    client_id: str | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The id it is stored under: the same for every repeat."""
+        return f"{self.sender}:{self.client_id.lower()}"
 
 
 @dataclass
 class _Waiting:
     draft: Draft
-    message_id: str
     deadline: float
     done: Future[tuple[Row, bool]] = field(default_factory=Future)
+
+    @property
+    def message_id(self) -> str:
+        return self.draft.message_id
 
     @property
     def pair(self) -> str:
@@ -86,9 +93,7 @@ class Delivery:
         Raises Refusal: not_found (no such receiver), validation, conflict, busy.
         """
         self._check_receiver(draft)
-        waiting = _Waiting(
-            draft, f"{draft.sender}:{(draft.client_id or str(uuid.uuid4())).lower()}", time.monotonic() + self._timeout
-        )
+        waiting = _Waiting(draft, time.monotonic() + self._timeout)
         self._ensure_writer()
         try:
             self._queue.put_nowait(waiting)

@@ -63,8 +63,12 @@ def _page(pair: str, last: int, before: int | None, after: int | None, limit: in
     return rows[-limit:]
 
 
-def on_the_wire(row: Row, read_seq: int = 0) -> dict[str, Any]:
-    """A message document in the shape of `receive_message` and `GET /api/chat/messages`."""
+def on_the_wire(row: Row, origin: str, read_seq: int = 0) -> dict[str, Any]:
+    """A message document in the shape of `receive_message` and `GET /api/chat/messages`.
+
+    An upload is stored as its name; its URL begins with `origin`, the address of whoever asks.
+    """
+    file = row.get("file_url")
     return {
         "_id": row["_id"],
         "seq": row["seq"],
@@ -72,7 +76,7 @@ def on_the_wire(row: Row, read_seq: int = 0) -> dict[str, Any]:
         "receiverId": row["receiver"],
         "type": row["type"],
         "text": row["text"],
-        "fileUrl": row.get("file_url"),
+        "fileUrl": f"{origin}/uploads/{file}" if file else None,
         "fileName": row.get("file_name"),
         "isRead": row["seq"] <= read_seq,
         "createdAt": iso(row["created_at"]),
@@ -80,7 +84,7 @@ def on_the_wire(row: Row, read_seq: int = 0) -> dict[str, Any]:
 
 
 def conversation_page(
-    me: str, other: str, *, before: int | None = None, after: int | None = None, limit: int
+    me: str, other: str, origin: str, *, before: int | None = None, after: int | None = None, limit: int
 ) -> tuple[list[dict[str, Any]], Standing]:
     """Up to `limit` messages of two people in the wire's shape, oldest first, and where their conversation stands.
 
@@ -89,7 +93,7 @@ def conversation_page(
     pair = conversation_id(me, other)
     stands = standing(pair)
     rows = _page(pair, stands.last_seq, before, after, limit)
-    return [on_the_wire(row, stands.read.get(row["receiver"], 0)) for row in rows], stands
+    return [on_the_wire(row, origin, stands.read.get(row["receiver"], 0)) for row in rows], stands
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def acknowledge(receiver: str, sender: str, up_to_seq: int, *, read: bool) -> in
     return seq
 
 
-def reseal(me: str, message_id: str, text: str) -> dict[str, Any]:
+def reseal(me: str, message_id: str, text: str, origin: str) -> dict[str, Any]:
     """Replace the ciphertext of one's own message; raises Refusal not_found, forbidden."""
     message = Message.objects(message_id=message_id).first()
     if message is None or me not in (message.sender, message.receiver):
@@ -138,4 +142,4 @@ def reseal(me: str, message_id: str, text: str) -> dict[str, Any]:
         raise Refusal("forbidden", "Only its sender may replace a message.")
     message.update(set__text=text)
     row = message.to_mongo().to_dict() | {"text": text}
-    return on_the_wire(row, standing(message.conversation).read.get(message.receiver, 0))
+    return on_the_wire(row, origin, standing(message.conversation).read.get(message.receiver, 0))

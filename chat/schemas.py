@@ -200,6 +200,38 @@ class Typing(Payload):
     is_typing = fields.Boolean(data_key="isTyping", required=True, truthy={True}, falsy={False})
 
 
+class _Signal(Payload):
+    call_id = fields.String(data_key="callId", load_default=None, allow_none=True, validate=Length(max=64))
+
+
+class CallUser(_Signal):
+    """`call_user`; signals are the clients' own: sealed between Sotto clients, of any shape from others."""
+
+    callee = _id(data_key="userToCall", required=True)
+    signal = fields.Raw(data_key="signalData", required=True, allow_none=False)
+
+
+class AnswerCall(_Signal):
+    """`answer_call`."""
+
+    to = _id(required=True)
+    signal = fields.Raw(required=True, allow_none=False)
+
+
+class IceCandidate(_Signal):
+    """`ice_candidate`; None tells the end of candidates."""
+
+    target = _id(required=True)
+    candidate = fields.Raw(required=True, allow_none=True)
+
+
+class EndCall(Payload):
+    """`end_call`."""
+
+    to = _id(required=True)
+    reason = fields.String(load_default=None, allow_none=True, validate=Length(max=64))
+
+
 def parse(schema: type[Payload], data: Any) -> dict[str, Any]:
     """What `schema` makes of `data`; raises marshmallow.ValidationError or Refusal."""
     parsed: dict[str, Any] = schema().load(data)

@@ -44,8 +44,12 @@ def _whole(least: int) -> Callable[[str], int]:
     return parse
 
 
+def _list(raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
 def _origins(raw: str) -> tuple[str, ...]:
-    return tuple(part.strip().rstrip("/") for part in raw.split(",") if part.strip())
+    return tuple(part.rstrip("/") for part in _list(raw))
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,16 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "COMMIT_TIMEOUT_S", "10", "seconds", "How long a write is tried before the sender is told busy.", _whole(1)
     ),
+    Setting("MAX_UPLOAD_MB", "50", "MB", "The largest upload, as ciphertext.", _whole(1)),
+    Setting("UPLOAD_QUOTA_MB", "1000", "MB a day", "Uploads of one account in 24 hours.", _whole(1)),
+    Setting(
+        "STUN_URLS", "", "comma-separated stun: URLs", "STUN servers for calls; empty: none is ever contacted.", _list
+    ),
+    Setting("TURN_URLS", "", "comma-separated turn: URLs", "TURN servers for calls, with TURN_SECRET.", _list),
+    Setting(
+        "TURN_SECRET", "", "secret", "Shared with coturn (static-auth-secret); clients get credentials made from it."
+    ),
+    Setting("TURN_LIFETIME_S", "86400", "seconds", "How long those credentials last.", _whole(60)),
     Setting("METRICS_TOKEN", "", "token", "Bearer token for /metrics from elsewhere than loopback; empty: none."),
     Setting(
         "LOG_LEVEL",

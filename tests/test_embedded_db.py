@@ -114,6 +114,11 @@ def said_by(app: subprocess.Popen[str]) -> str:
     return line
 
 
+def next_load(reloader: subprocess.Popen[str]) -> str:
+    assert reloader.stdout is not None
+    return next(line for line in reloader.stdout if line.startswith("loaded"))
+
+
 def insert(uri: str, key: int) -> None:
     with MongoClient[dict[str, Any]](uri) as client:
         client.get_default_database().kept.insert_one({"_id": key})
@@ -263,25 +268,21 @@ def test_a_debug_reload_keeps_the_one_server(instance: Instance, tmp_path: Path)
     program = tmp_path / "app.py"
     program.write_text(FLASK_APP)
     command = [sys.executable, "-m", "flask", "--app", str(program), "run", "--debug", "--port", "0"]
-    flask = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path)
-    instance.apps.append(flask)
-    assert flask.stdout is not None
+    reloader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path)
+    instance.apps.append(reloader)
 
-    def next_load() -> str:
-        assert flask.stdout is not None
-        return next(line for line in flask.stdout if line.startswith("loaded"))
+    try:
+        loads = [next_load(reloader), next_load(reloader)]  # the reloader, and the process that serves
+        server = instance.servers()
+        program.write_text(FLASK_APP + "# edited\n")
+        loads.append(next_load(reloader))
 
-    loads = [next_load(), next_load()]  # the reloader, and the process that serves
-    server = instance.servers()
-    program.write_text(FLASK_APP + "# edited\n")
-    loads.append(next_load())
-
-    assert len(set(loads)) == 1
-    assert len(server) == 1
-    assert instance.servers() == server
-    flask.terminate()  # as `make run` is stopped: the process that serves ends with it or soon after
-    for pid in children_of(flask.pid):
-        os.kill(pid, signal.SIGKILL)
+        assert len(set(loads)) == 1
+        assert len(server) == 1
+        assert instance.servers() == server
+    finally:
+        for pid in (*children_of(reloader.pid), reloader.pid):  # the one that serves would outlive its reloader
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_without_the_server_program_it_says_in_one_line_what_to_install(

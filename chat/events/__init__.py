@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from chat.events import connection, keys, messages
+from chat.events import calls, connection, keys, messages
 from chat.events.door import Doorkeeper
 
 
@@ -12,3 +12,4 @@ def register_events(app: Flask) -> None:
     connection.register(app)
     keys.register()
     messages.register()
+    calls.register()

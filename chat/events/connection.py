@@ -9,11 +9,14 @@ from typing import Any
 from flask import Flask, current_app, request
 from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
-from flask_socketio import ConnectionRefusedError, emit, join_room
+from flask_socketio import ConnectionRefusedError as ConnectionRefused
+from flask_socketio import emit, join_room
 from jwt.exceptions import PyJWTError
 
 from chat import accounts, contacts, history, metrics
+from chat.edge import origin
 from chat.errors import Refusal
+from chat.events.calls import on_socket_closed
 from chat.events.door import caller, on, presence, refuse_unknown, room_of
 from chat.extensions import socketio
 from chat.models import User, iso, now
@@ -29,9 +32,9 @@ def _token_of(auth: Any) -> str:
     sent = auth.get("token") if isinstance(auth, dict) else None
     token = sent or request.cookies.get(current_app.config["JWT_ACCESS_COOKIE_NAME"])
     if not token:
-        raise ConnectionRefusedError("Authentication error: No token provided")
+        raise ConnectionRefused("Authentication error: No token provided")
     if not isinstance(token, str):
-        raise ConnectionRefusedError("Authentication error: Invalid token")
+        raise ConnectionRefused("Authentication error: Invalid token")
     return token.removeprefix("Bearer ")
 
 
@@ -39,9 +42,9 @@ def _identity_of(token: str) -> Identity:
     try:
         claims = decode_token(token)
     except (PyJWTError, JWTExtendedException, ValueError, KeyError) as fault:
-        raise ConnectionRefusedError("Authentication error: Invalid token") from fault
+        raise ConnectionRefused("Authentication error: Invalid token") from fault
     if claims.get("type") != "access" or accounts.is_revoked(claims["jti"]) or not accounts.exists(claims["sub"]):
-        raise ConnectionRefusedError("Authentication error: Invalid token")
+        raise ConnectionRefused("Authentication error: Invalid token")
     return Identity(claims["sub"], claims["username"], claims["jti"], claims["exp"])
 
 
@@ -70,7 +73,7 @@ def connect(auth: Any = None) -> None:
     metrics.SOCKETS.set(len(presence()))
     if accounts.is_revoked(me.jti):  # logged out between the check above and the entry: nobody would close it
         presence().leave(caller())
-        raise ConnectionRefusedError("Authentication error: Invalid token")
+        raise ConnectionRefused("Authentication error: Invalid token")
     _show_contacts(me)
     if first:
         _announce(me.custom_id, True)
@@ -80,6 +83,7 @@ def disconnect(*_: Any) -> None:
     """Forget a socket; the last one of a person takes them offline."""
     me, last = presence().leave(caller())
     metrics.SOCKETS.set(len(presence()))
+    on_socket_closed(current_app._get_current_object(), caller())  # type: ignore[attr-defined]
     if me is not None and last:
         User.objects(custom_id=me.custom_id).update_one(set__last_seen=now())
         _announce(me.custom_id, False)
@@ -94,7 +98,7 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     for news in history.missed(me.custom_id, sent["sync"]):
         for row in news.rows:
             incoming = row["receiver"] == me.custom_id
-            emit("receive_message" if incoming else "message_sent", history.on_the_wire(row))
+            emit("receive_message" if incoming else "message_sent", history.on_the_wire(row, origin()))
         standing[news.contact] = {
             "upToSeq": news.up_to,
             "delivered": news.delivered.get(news.contact, 0),

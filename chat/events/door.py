@@ -102,7 +102,7 @@ def on(event: str, schema: type[Payload], *, kind: str = "event") -> Callable[[H
                 sent = payload[0] if payload else None
                 current_app.extensions["sotto_doorkeeper"].admit(event, kind, me.custom_id, sent)
                 return {"ok": True} | (handler(me, parse(schema, sent)) or {})
-            except Exception as fault:  # the socket edge's one place that turns faults into answers
+            except Exception as fault:  # noqa: BLE001 -- the socket edge's one place that turns faults into answers
                 return _refuse(fault)
 
         socketio.on_event(event, receive)

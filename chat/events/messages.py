@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app
 from flask_socketio import emit
 
-from chat import contacts, history
+from chat import contacts, history, uploads
 from chat.delivery import Delivery, Draft
+from chat.edge import origin
 from chat.errors import Refusal
 from chat.events.door import on, room_of
 from chat.models import iso
@@ -19,12 +22,16 @@ from chat.schemas import Receipt, SendMessage, Typing
 def _send(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     if sent.pop("sender") not in (None, me.custom_id):
         raise Refusal("forbidden", "senderId is not yours.")
-    if sent["file_url"] is not None:
-        raise Refusal("validation", "fileUrl is not one of your uploads.", errors={"fileUrl": "Unknown upload."})
+    sent["client_id"] = sent["client_id"] or str(uuid.uuid4())  # without one, a repeat is a new message
+    draft = Draft(sender=me.custom_id, **sent)
+    if draft.file_url is not None:
+        name = uploads.name_in(draft.file_url)
+        uploads.refer(name, draft.message_id)
+        draft = replace(draft, file_url=name)
     delivery: Delivery = current_app.extensions["sotto_delivery"]
-    row, fresh = delivery.submit(Draft(sender=me.custom_id, **sent))
+    row, fresh = delivery.submit(draft)
     if fresh:
-        message = history.on_the_wire(row)
+        message = history.on_the_wire(row, origin())
         emit("receive_message", message, to=room_of(row["receiver"]))
         emit("message_sent", message, to=room_of(me.custom_id), include_self=False)
     return {"id": row["_id"], "seq": row["seq"], "createdAt": iso(row["created_at"])}

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from flask_jwt_extended import get_jwt_identity, jwt_required
 
 from chat import accounts, contacts, history
+from chat.edge import origin
 from chat.errors import Refusal
 from chat.extensions import limiter
 from chat.routes.body import json_body
@@ -54,7 +55,9 @@ def messages() -> Response:
     if me not in pair:
         raise Refusal("forbidden", "You can read your own conversations only.")
     other = pair[1] if pair[0] == me else pair[0]
-    rows, _ = history.conversation_page(me, other, before=query["before"], after=query["after"], limit=query["limit"])
+    rows, _ = history.conversation_page(
+        me, other, origin(), before=query["before"], after=query["after"], limit=query["limit"]
+    )
     return jsonify(rows)
 
 
@@ -65,4 +68,4 @@ def reseal(message_id: str) -> Response:
     text = parse(Envelope, json_body())["text"]
     if len(text) > current_app.config["MAX_TEXT_KIB"] * 1024:
         raise Refusal("too_large", "The message is too long.")
-    return jsonify(message=history.reseal(get_jwt_identity(), message_id, text))
+    return jsonify(message=history.reseal(get_jwt_identity(), message_id, text, origin()))

@@ -11,6 +11,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import PyJWTError
 
 from chat import accounts, history
+from chat.edge import origin
 from chat.extensions import limiter
 from chat.routes.api import account_key, describe, lookup_limit
 from chat.routes.auth import login_page
@@ -70,7 +71,7 @@ def history_rows(contact_id: str) -> str:
     before = parse(HistoryPage, request.args.to_dict())["before"]
     me = get_jwt_identity()
     accounts.find(parse_id(contact_id))
-    rows, stands = history.conversation_page(me, contact_id, before=before, limit=PAGE)
+    rows, stands = history.conversation_page(me, contact_id, origin(), before=before, limit=PAGE)
     return render_template(
         "partials/history.html",
         rows=rows,
