@@ -47,8 +47,8 @@ class Assets:
             name = waiting.pop()
             if name not in found:
                 found.append(name)
-                for specifier in STATIC_IMPORT.findall((self._root / name).read_text(encoding="utf-8")):
-                    waiting.append(LIBRARIES.get(specifier) or f"js/{specifier.removeprefix('./')}")
+                imported = STATIC_IMPORT.findall((self._root / name).read_text(encoding="utf-8"))
+                waiting += [LIBRARIES.get(specifier) or f"js/{specifier.removeprefix('./')}" for specifier in imported]
         return [self.url(name) for name in sorted(found)]
 
     def import_map(self) -> str:

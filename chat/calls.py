@@ -67,15 +67,13 @@ class Calls:
                 self._calls[frozenset((caller, callee))] = call
             self._hold(call, caller, socket)
 
-    def signal(self, person: str, other: str, socket: str) -> bool:
-        """Let `person` answer or signal; True when this answers the call. Raises Refusal not_asked."""
+    def signal(self, person: str, other: str, socket: str) -> None:
+        """Let `person` answer or signal; raises Refusal not_asked."""
         with self._lock:
             call = self._find(person, other)
             if call is None:
                 raise Refusal("not_asked", "This call is no longer open.")
-            first = person == call.callee and not call.answered
             self._hold(call, person, socket)
-            return first
 
     def end(self, person: str, other: str, socket: str) -> bool:
         """End a call, or decline it; False when there was none, or another tab of this person holds it."""

@@ -3,8 +3,8 @@
 Who holds what, all below `<instance>/db/`:
 
 - `users.lock`: each app process holds it shared for as long as it lives; the kernel lets go even after kill -9.
-- `supervisor.lock`: held by the one supervisor, a small process in a session of its own that runs this file as a script.
-  It owns the server, starts it again on the same port when it dies, and stops it once `users.lock` is free.
+- `supervisor.lock`: held by the one supervisor, a small process in a session of its own that runs this file as a
+  script. It owns the server, starts it again on the same port when it dies, and stops it once `users.lock` is free.
 - `state.json`: `{"pid", "port"}` of the server. It is a hint: who is alive is told by the locks alone.
 - `data/`: what the server keeps.
 
@@ -31,6 +31,7 @@ SERVER = "secantusd-py"
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30  # a cold disk and a recovery after a crash included
 STOP_TIMEOUT_S = 10
+ASK_AGAIN_S = 2  # now and then its main thread sleeps through SIGTERM (seen once in forty stops); the next wakes it
 POLL_S = 0.05
 WATCH_S = 0.2
 RESTART_PAUSE_S = 0.5
@@ -123,10 +124,16 @@ def _recorded_port(folder: Path) -> int | None:
     return port if isinstance(port, int) else None
 
 
-def _answers(port: int) -> bool:
+def _accepts(port: int) -> bool:
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
+        return False
+    return True
+
+
+def _answers(port: int) -> bool:
+    if not _accepts(port):
         return False
     from pymongo import MongoClient  # not at the top: the supervisor runs this file and shall start at once
     from pymongo.errors import PyMongoError
@@ -183,24 +190,28 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 -- one thread only
         )
-        self._record()
+        self._record(self._server.pid)
 
-    def _record(self) -> None:
-        assert self._server is not None
-        draft = self._folder / "state.json.new"
-        draft.write_text(json.dumps({"pid": self._server.pid, "port": self._port}), encoding="ascii")
+    def _record(self, pid: int) -> None:
+        draft = self._folder / "state.json.new"  # renamed when complete: a reader never sees half of it
+        draft.write_text(json.dumps({"pid": pid, "port": self._port}), encoding="ascii")
         draft.replace(self._folder / "state.json")
 
     def _stop_server(self) -> None:
         if self._server is None:
             return
-        self._server.terminate()
-        try:
-            self._server.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            say(f"the server did not stop within {STOP_TIMEOUT_S} s; killing it")
-            self._server.kill()
-            self._server.wait()
+        started = time.monotonic()
+        asked = 0
+        while self._server.poll() is None:
+            waited = time.monotonic() - started
+            if waited > STOP_TIMEOUT_S:
+                say(f"the server did not stop within {STOP_TIMEOUT_S} s; killing it")
+                self._server.kill()
+            elif waited >= asked * ASK_AGAIN_S:
+                self._server.terminate()
+                asked += 1
+            _accepts(self._port)  # its accept loop sees the end at the next connection, or else only after 2 s
+            time.sleep(POLL_S)
         (self._folder / "state.json").unlink(missing_ok=True)
 
 
@@ -229,8 +240,11 @@ def _can_bind(port: int) -> bool:
 
 
 def _end_with_parent() -> None:
-    """In the server before exec: the kernel sends it SIGTERM when the supervisor dies, even by kill -9."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+    """In the server before exec: the kernel kills it when the supervisor dies, even by kill -9.
+
+    Not SIGTERM, which it may sleep through; what it acknowledged is on disk (--sync-on-commit).
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 

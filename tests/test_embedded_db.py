@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,8 +37,9 @@ STAY_WITH_CHILD = APP + (
     "child = subprocess.Popen(['sleep', '60'], close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)\n"
     "print(uri, child.pid, flush=True); sys.stdin.read()"
 )
-FLASK_APP = APP.replace("sys.argv[1]", "__file__").replace("(__file__)", "(__file__).parent / 'instance'") + (
-    "import flask\napp = flask.Flask('app')\nprint('loaded', uri, flush=True)\n"
+FLASK_APP = APP.replace("sys.argv[1]", "__file__.replace('app.py', 'instance')") + (
+    "import flask; app = flask.Flask('app')\n"
+    "with open(__file__.replace('app.py', 'loads'), 'a') as loads: loads.write(uri + chr(10))\n"
 )
 
 
@@ -114,11 +116,6 @@ def said_by(app: subprocess.Popen[str]) -> str:
     return line
 
 
-def next_load(reloader: subprocess.Popen[str]) -> str:
-    assert reloader.stdout is not None
-    return next(line for line in reloader.stdout if line.startswith("loaded"))
-
-
 def insert(uri: str, key: int) -> None:
     with MongoClient[dict[str, Any]](uri) as client:
         client.get_default_database().kept.insert_one({"_id": key})
@@ -145,7 +142,7 @@ def test_answers_at_the_uri_and_keeps_its_files_private(instance: Instance) -> N
     insert(uri, 1)
 
     assert kept(uri) == [1]
-    assert uri.startswith("mongodb://127.0.0.1:") and uri.endswith("/sotto")
+    assert re.fullmatch(r"mongodb://127\.0\.0\.1:\d+/sotto", uri)
     assert (instance.path / "db" / "data" / "WiredTiger").is_file()
     assert (instance.path / "db.log").is_file()
     for file in [instance.path, *instance.path.rglob("*")]:
@@ -265,24 +262,31 @@ def test_a_stale_state_file_is_no_obstacle(instance: Instance, stale: str) -> No
 
 
 def test_a_debug_reload_keeps_the_one_server(instance: Instance, tmp_path: Path) -> None:
-    program = tmp_path / "app.py"
+    program, loads = tmp_path / "app.py", tmp_path / "loads"
     program.write_text(FLASK_APP)
+    loads.touch()
     command = [sys.executable, "-m", "flask", "--app", str(program), "run", "--debug", "--port", "0"]
-    reloader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path)
-    instance.apps.append(reloader)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    reloader = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
+
+    def loaded(times: int) -> bool:
+        return len(loads.read_text().splitlines()) >= times
+
+    def edited_and_loaded() -> bool:
+        program.touch()  # again and again: an edit before the reloader's first look is none to it
+        return loaded(3)
 
     try:
-        loads = [next_load(reloader), next_load(reloader)]  # the reloader, and the process that serves
+        wait_for(lambda: loaded(2), "the reloader, and the process that serves")
         server = instance.servers()
-        program.write_text(FLASK_APP + "# edited\n")
-        loads.append(next_load(reloader))
+        wait_for(edited_and_loaded, "the reload")
 
-        assert len(set(loads)) == 1
+        assert len(set(loads.read_text().splitlines())) == 1
         assert len(server) == 1
         assert instance.servers() == server
     finally:
-        for pid in (*children_of(reloader.pid), reloader.pid):  # the one that serves would outlive its reloader
-            os.kill(pid, signal.SIGKILL)
+        os.killpg(reloader.pid, signal.SIGKILL)  # the one that serves would outlive its reloader
+        reloader.wait()
 
 
 def test_without_the_server_program_it_says_in_one_line_what_to_install(

@@ -34,8 +34,8 @@ def _call_user(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer_call(me: Identity, sent: dict[str, Any]) -> None:
-    if _calls().signal(me.custom_id, sent["to"], caller()):
-        emit("call_handled", {"userId": sent["to"]}, to=room_of(me.custom_id), include_self=False)
+    _calls().signal(me.custom_id, sent["to"], caller())
+    emit("call_handled", {"userId": sent["to"]}, to=room_of(me.custom_id), include_self=False)
     # Two arguments: clients that know one argument read the bare signal.
     emit("call_accepted", (sent["signal"], {"from": me.custom_id, "callId": sent["call_id"]}), to=room_of(sent["to"]))
 

@@ -14,6 +14,9 @@ const form = /** @type {HTMLFormElement} */ (part(".composer"));
 const input = /** @type {HTMLTextAreaElement} */ (part("#message-input"));
 const button = /** @type {HTMLButtonElement} */ (part("[aria-label='Send message']", form));
 const locked = part("#composer-locked");
+const attach = /** @type {HTMLButtonElement} */ (part("#attach-file"));
+const record = /** @type {HTMLButtonElement} */ (part("#record"));
+const chooser = /** @type {HTMLInputElement} */ (part("#file-upload"));
 
 let idleTimer = 0;
 let typingTo = "";
@@ -35,10 +38,16 @@ function fit() {
 
 function unlock() {
   const hasKeys = contactOf(read(), openContact())?.hasKeys ?? false;
-  input.disabled = !hasKeys;
-  button.disabled = !hasKeys;
+  for (const control of [input, button, attach, record]) control.disabled = !hasKeys;
   locked.hidden = hasKeys;
   form.dataset.locked = String(!hasKeys);
+}
+
+/** Each conversation shows its own files on their way. */
+function showTransfers() {
+  for (const row of document.querySelectorAll(".transfer-row")) {
+    if (row instanceof HTMLElement) row.hidden = row.dataset.contact !== openContact();
+  }
 }
 
 function stopTyping() {
@@ -67,6 +76,7 @@ async function onSubmit(event) {
   event.preventDefault();
   const text = input.value.trim();
   const id = openContact();
+  if (await sendRecording(id)) return;
   if (!text || !id) return;
   stopTyping();
   input.value = "";
@@ -82,8 +92,56 @@ async function onSubmit(event) {
   }
 }
 
+/** The code for files and voice is fetched with its first use, not with the page. @param {Iterable<File>} files */
+async function offerFiles(files) {
+  const taken = [...files]; // the input and the clipboard empty their lists as soon as this event is over
+  const { offer } = await import("./attachments.js");
+  offer(openContact(), taken);
+}
+
+/** A recording that waits is what “Send message” sends. @param {string} id @returns {Promise<boolean>} */
+async function sendRecording(id) {
+  if (part(".recording", form).hidden) return false;
+  const [{ finishRecording }, { sendFile }] = await Promise.all([import("./recorder.js"), import("./attachments.js")]);
+  const recording = await finishRecording();
+  if (recording) void sendFile(id, recording, "");
+  return true;
+}
+
+async function toggleRecording() {
+  const { toggle } = await import("./recorder.js");
+  await toggle();
+}
+
+function bindFiles() {
+  const box = part(".chat-box");
+  attach.addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", () => {
+    void offerFiles(chooser.files ?? []);
+    chooser.value = "";
+  });
+  input.addEventListener("paste", (event) => {
+    const files = event.clipboardData?.files ?? [];
+    if (files.length === 0) return;
+    event.preventDefault();
+    void offerFiles(files);
+  });
+  box.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    box.dataset.dropping = "true";
+  });
+  box.addEventListener("dragleave", () => delete box.dataset.dropping);
+  box.addEventListener("drop", (event) => {
+    event.preventDefault();
+    delete box.dataset.dropping;
+    void offerFiles(event.dataTransfer?.files ?? []);
+  });
+  record.addEventListener("click", () => void toggleRecording());
+}
+
 /** Begin. */
 export function startComposer() {
+  bindFiles();
   form.addEventListener("submit", (event) => void onSubmit(event));
   input.addEventListener("input", onInput);
   input.addEventListener("keydown", (event) => {
@@ -99,6 +157,7 @@ export function startComposer() {
   });
   onOpened(() => {
     stopTyping();
+    showTransfers();
     input.value = sessionStorage.getItem(draftName(openContact())) ?? "";
     fit();
     unlock();

@@ -1,39 +1,24 @@
 // All cryptography of the client, on WebCrypto: ECDH P-256 (FIPS 186-5), AES-256-GCM (SP 800-38D), PBKDF2 (RFC 8018).
 
+import { fromBase64, toBase64, toHex } from "./encoding.js";
+import { IV_BYTES, KeyFault, makeEnvelope, OpenFault, parseEnvelope, parseKey } from "./envelope.js";
+
+export { envelopeIv, KeyFault, OpenFault } from "./envelope.js";
+
 const CURVE = { name: "ECDH", namedCurve: "P-256" };
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
-const MAX_JWK_CHARS = 8192;
 // OWASP's floor for PBKDF2-HMAC-SHA-256; the ceiling keeps a hostile file from freezing the page.
 const BACKUP_ITERATIONS = 600_000;
 const MAX_BACKUP_ITERATIONS = 10_000_000;
 const SALT_BYTES = 16;
+const FILE_KEY_BYTES = 32;
+const FILE_IV_BYTES = 8;
 
 /**
  * @typedef {{privateKey: string, publicKey: string}} KeyPair JWK strings
  * @typedef {{myPrivateKey: string, theirPublicKey: string}} OpeningPair JWK strings
+ * @typedef {{key: string, iv: string}} FileKey base64: 256-bit key, 8 bytes of IV
  * @typedef {{v: 1, kdf: {name: "PBKDF2", hash: "SHA-256", iterations: number, salt: string}, iv: string, content: string}} SealedBackup base64 fields
  */
-
-/** A key that is not what it should be: `reason` private_key or malformed. */
-export class KeyFault extends Error {
-  /** @param {"private_key" | "malformed"} reason */
-  constructor(reason) {
-    super(reason === "private_key" ? "This is a private key." : "This is not a P-256 key.");
-    this.name = "KeyFault";
-    this.reason = reason;
-  }
-}
-
-/** A message that does not open: `reason` damaged, other_keys or no_keys. */
-export class OpenFault extends Error {
-  /** @param {"damaged" | "other_keys" | "no_keys"} reason */
-  constructor(reason) {
-    super(reason);
-    this.name = "OpenFault";
-    this.reason = reason;
-  }
-}
 
 /** A backup that does not open: `reason` wrong_passphrase or malformed. */
 export class BackupFault extends Error {
@@ -51,29 +36,15 @@ export const available = () => globalThis.isSecureContext && Boolean(globalThis.
 /** A random UUID (version 4). */
 export const newId = () => crypto.randomUUID();
 
-/** @returns {Promise<KeyPair>} a fresh ECDH P-256 pair */
+// What this client understands beyond v1, told in the public key; clients of v1 ignore the member.
+const ANNOUNCED = { v: 1, files: 2 };
+
+/** @returns {Promise<KeyPair>} a fresh ECDH P-256 pair, its public half announcing what this client understands */
 export async function generateKeyPair() {
   const pair = await crypto.subtle.generateKey(CURVE, true, ["deriveKey"]);
-  const [privateKey, publicKey] = await Promise.all(
-    [pair.privateKey, pair.publicKey].map(async (key) => JSON.stringify(await crypto.subtle.exportKey("jwk", key))),
-  );
-  return { privateKey: /** @type {string} */ (privateKey), publicKey: /** @type {string} */ (publicKey) };
-}
-
-/**
- * @param {string} jwk
- * @returns {JsonWebKey} the parsed P-256 key, its members not yet proven to be a point
- */
-function parseKey(jwk) {
-  if (typeof jwk !== "string" || jwk.length > MAX_JWK_CHARS) throw new KeyFault("malformed");
-  let key;
-  try {
-    key = JSON.parse(jwk);
-  } catch (fault) {
-    throw new KeyFault("malformed");
-  }
-  if (key?.kty !== "EC" || key.crv !== "P-256") throw new KeyFault("malformed");
-  return key;
+  const privateKey = JSON.stringify(await crypto.subtle.exportKey("jwk", pair.privateKey));
+  const publicJwk = await crypto.subtle.exportKey("jwk", pair.publicKey);
+  return { privateKey, publicKey: JSON.stringify({ ...publicJwk, sotto: ANNOUNCED }) };
 }
 
 /** @param {string} jwk @returns {Promise<CryptoKey>} */
@@ -153,35 +124,7 @@ async function deriveConversationKey(myPrivateKey, theirPublicKey) {
  */
 export async function sealText(pair, text) {
   if (typeof text !== "string") throw new TypeError("text must be a string");
-  const key = await conversationKey(pair);
-  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
-  const content = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, new TextEncoder().encode(text));
-  return JSON.stringify({ iv: [...iv], content: [...new Uint8Array(content)] });
-}
-
-/** @param {unknown} value @param {number} least @returns {Uint8Array<ArrayBuffer>} */
-function bytes(value, least) {
-  const isByte = (/** @type {unknown} */ item) => Number.isInteger(item) && Number(item) >= 0 && Number(item) <= 255;
-  if (!Array.isArray(value) || value.length < least || !value.every(isByte)) throw new OpenFault("damaged");
-  return Uint8Array.from(value);
-}
-
-/** @param {string} envelope */
-function parseEnvelope(envelope) {
-  let parsed;
-  try {
-    parsed = JSON.parse(envelope);
-  } catch (fault) {
-    throw new OpenFault("damaged");
-  }
-  const iv = bytes(parsed?.iv, IV_BYTES);
-  if (iv.length !== IV_BYTES) throw new OpenFault("damaged");
-  return { iv, content: bytes(parsed.content, TAG_BYTES) };
-}
-
-/** The IV of an envelope as 24 hex digits; throws OpenFault damaged. @param {string} envelope */
-export function envelopeIv(envelope) {
-  return Array.from(parseEnvelope(envelope).iv, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sealBytes(pair, new TextEncoder().encode(text));
 }
 
 /**
@@ -191,17 +134,27 @@ export function envelopeIv(envelope) {
  * @returns {Promise<string>} the text; rejects with OpenFault
  */
 export async function openText(pairs, envelope) {
+  const opened = await openBytes(pairs, envelope);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(opened);
+  } catch (fault) {
+    throw new OpenFault("damaged");
+  }
+}
+
+/**
+ * As `openText`, for a file in v1's form.
+ * @param {OpeningPair[]} pairs
+ * @param {string} envelope
+ * @returns {Promise<ArrayBuffer>} rejects with OpenFault
+ */
+export async function openBytes(pairs, envelope) {
   const { iv, content } = parseEnvelope(envelope);
   if (pairs.length === 0) throw new OpenFault("no_keys");
   for (const pair of pairs) {
     const key = await conversationKey(pair);
     const opened = await decrypt(key, iv, content);
-    if (opened === null) continue;
-    try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(opened);
-    } catch (fault) {
-      throw new OpenFault("damaged");
-    }
+    if (opened !== null) return opened;
   }
   throw new OpenFault("other_keys");
 }
@@ -223,22 +176,64 @@ async function decrypt(key, iv, content) {
 
 /** SHA-256 of the raw 65-byte point, as hex. @param {string} publicKey JWK @returns {Promise<string>} */
 export async function fingerprint(publicKey) {
-  const raw = await crypto.subtle.exportKey("raw", await importPublicKey(publicKey));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", raw));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256(await crypto.subtle.exportKey("raw", await importPublicKey(publicKey)));
 }
 
-/** @param {Uint8Array} data */
-const toBase64 = (data) => btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+/**
+ * A fresh key for one file.
+ * @returns {FileKey}
+ */
+export function newFileKey() {
+  const key = crypto.getRandomValues(new Uint8Array(FILE_KEY_BYTES));
+  return { key: toBase64(key), iv: toBase64(crypto.getRandomValues(new Uint8Array(FILE_IV_BYTES))) };
+}
 
-/** @param {unknown} text @returns {Uint8Array<ArrayBuffer>} */
-function fromBase64(text) {
-  if (typeof text !== "string") throw new BackupFault("malformed");
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  } catch (fault) {
-    throw new BackupFault("malformed");
-  }
+/**
+ * Seals and opens the chunks of one file: AES-256-GCM each, IV = 8 random bytes ‖ 4-byte counter, AAD = counter ‖ last?,
+ * so that a chunk that is missing, moved or doubled does not open.
+ * @param {FileKey} fileKey
+ */
+export async function fileCipher({ key, iv }) {
+  const [raw, prefix] = [fromBase64(key), fromBase64(iv)];
+  if (raw?.length !== FILE_KEY_BYTES || prefix?.length !== FILE_IV_BYTES) throw new OpenFault("damaged");
+  const aesKey = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
+  const parameters = (/** @type {number} */ index, /** @type {boolean} */ last) => {
+    const chunkIv = new Uint8Array(IV_BYTES);
+    chunkIv.set(prefix);
+    const counter = new Uint8Array(5);
+    new DataView(counter.buffer).setUint32(0, index);
+    chunkIv.set(counter.subarray(0, 4), FILE_IV_BYTES);
+    counter[4] = last ? 1 : 0;
+    return { name: "AES-GCM", iv: chunkIv, additionalData: counter };
+  };
+  return {
+    /** @param {BufferSource} chunk @param {number} index from 0 @param {boolean} last @returns {Promise<ArrayBuffer>} */
+    seal: (chunk, index, last) => crypto.subtle.encrypt(parameters(index, last), aesKey, chunk),
+    /** Rejects with OpenFault damaged. @param {BufferSource} chunk @param {number} index @param {boolean} last @returns {Promise<ArrayBuffer>} */
+    async open(chunk, index, last) {
+      try {
+        return await crypto.subtle.decrypt(parameters(index, last), aesKey, chunk);
+      } catch (fault) {
+        throw new OpenFault("damaged");
+      }
+    },
+  };
+}
+
+/** SHA-256 as hex. @param {BufferSource} data @returns {Promise<string>} */
+export async function sha256(data) {
+  return toHex(await crypto.subtle.digest("SHA-256", data));
+}
+
+/**
+ * Seal bytes as v1 does: an envelope over a whole file, for contacts that understand no other form.
+ * @param {OpeningPair} pair
+ * @param {BufferSource} bytes
+ * @returns {Promise<string>} envelope, about 3.7 times as long
+ */
+export async function sealBytes(pair, bytes) {
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+  return makeEnvelope(iv, await crypto.subtle.encrypt({ name: "AES-GCM", iv }, await conversationKey(pair), bytes));
 }
 
 /** @param {string} passphrase @param {Uint8Array<ArrayBuffer>} salt @param {number} iterations */
@@ -282,10 +277,9 @@ export async function openBackup(passphrase, backup) {
   if (!isKnown || iterations < BACKUP_ITERATIONS || iterations > MAX_BACKUP_ITERATIONS) {
     throw new BackupFault("malformed");
   }
-  const ivBytes = fromBase64(iv);
-  if (ivBytes.length !== IV_BYTES) throw new BackupFault("malformed");
-  const key = await backupKey(passphrase, fromBase64(salt), iterations);
-  const opened = await decrypt(key, ivBytes, fromBase64(content));
+  const [saltBytes, ivBytes, contentBytes] = [fromBase64(salt), fromBase64(iv), fromBase64(content)];
+  if (!saltBytes || ivBytes?.length !== IV_BYTES || !contentBytes) throw new BackupFault("malformed");
+  const opened = await decrypt(await backupKey(passphrase, saltBytes, iterations), ivBytes, contentBytes);
   if (opened === null) throw new BackupFault("wrong_passphrase");
   return new TextDecoder().decode(opened);
 }

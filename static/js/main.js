@@ -1,12 +1,13 @@
 // The entry: opens this account's keys, then the line, and ties the parts of the page together.
 
 import "./swaps.js";
+import { startCallgate } from "./callgate.js";
 import { startComposer } from "./composer.js";
 import { addWriter, forgetPresence, onPresence, startContacts } from "./contacts.js";
 import { openConversation, startConversation } from "./conversation.js";
 import { available } from "./crypto.js";
 import { askAgain, startExchange } from "./exchange.js";
-import { onChange, openAccount } from "./keystore.js";
+import { AccountChanged, onChange, openAccount } from "./keystore.js";
 import { flush, onOutgoing, startOutbox } from "./outbox.js";
 import { openReplayGuard } from "./replay.js";
 import { startRequests } from "./requests.js";
@@ -36,6 +37,13 @@ function onDisconnect() {
   forgetPresence();
 }
 
+/** What was under way when another account took over ends with this page. @param {Event} event @param {unknown} fault */
+function onFault(event, fault) {
+  if (!(fault instanceof AccountChanged)) return;
+  event.preventDefault();
+  location.assign("/");
+}
+
 async function start() {
   if (!available()) {
     sayWhile(NO_CRYPTO);
@@ -46,12 +54,15 @@ async function start() {
     // Somebody else logged in in another tab: this page's cookie is theirs by now.
     if (ownerChanged) location.assign("/");
   });
+  window.addEventListener("error", (event) => onFault(event, event.error));
+  window.addEventListener("unhandledrejection", (event) => onFault(event, event.reason));
   startConversation(await openReplayGuard(me.customId));
   startContacts({ onOpen: (id) => void openConversation(id) });
   startComposer();
   startSettings();
   startRequests();
   startSync();
+  startCallgate();
   onMessages((id) => void addWriter(id));
   onPresence((id, isOnline) => isOnline && void askAgain(id));
   await startExchange();

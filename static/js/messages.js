@@ -1,5 +1,6 @@
 // The rows of a conversation: opened in place, placed by their number, ticked as they travel.
 
+import { readAttachment } from "./attachment.js";
 import { envelopeIv, OpenFault, openText } from "./crypto.js";
 import { pairsOf, read } from "./keystore.js";
 import { writeText } from "./links.js";
@@ -10,6 +11,7 @@ import { exactTime, timeOfDay } from "./times.js";
  * @typedef {import("./sync.js").WireMessage} WireMessage
  * @typedef {import("./outbox.js").Outgoing} Outgoing
  * @typedef {import("./replay.js").ReplayGuard} ReplayGuard
+ * @typedef {{text?: string, iv?: string, reason?: string, attachment?: import("./attachment.js").Attachment}} Opened
  */
 
 /** Why a message does not open, for the person who reads. @type {Record<string, string>} */
@@ -18,7 +20,6 @@ const REASONS = {
   other_keys: "This message was sent with other keys. If you have a backup of them, import it in the settings.",
   no_keys: "This message cannot be opened here: the keys are not in this browser.",
   replay: "Refused: this repeats an earlier message. Somebody on the way may be tampering.",
-  unsupported: "This kind of message cannot be shown yet.",
 };
 
 const STATUS_ORDER = ["waiting", "failed", "sent", "delivered", "read"];
@@ -40,6 +41,8 @@ export function rowForMessage(message) {
     type: message.type,
     created: message.createdAt,
     text: message.text,
+    fileUrl: message.fileUrl ?? "",
+    fileName: message.fileName ?? "",
     status: "sent",
   });
   return row;
@@ -53,7 +56,9 @@ export function rowForMessage(message) {
 export function rowForOutgoing(item, id) {
   const row = fromTemplate("message-row");
   row.classList.add("own");
-  Object.assign(row.dataset, { id, type: "text", created: item.createdAt, text: item.text, clientId: item.clientId });
+  const { text, clientId, createdAt: created } = item;
+  const { type = "text", fileUrl = "", fileName = "" } = item.file ?? {};
+  Object.assign(row.dataset, { id, type, created, text, clientId, fileUrl, fileName });
   showOutgoing(row, item);
   return row;
 }
@@ -110,30 +115,39 @@ export async function openRows(rows, contactId, guard) {
   const entries = opened.flatMap(({ iv }, index) => (iv ? [{ iv, messageId: rows[index]?.dataset.id ?? "" }] : []));
   const admitted = await guard.admit(contactId, entries);
   for (const [index, row] of rows.entries()) {
-    const result = /** @type {{text?: string, reason?: string}} */ (opened[index]);
+    const result = /** @type {Opened} */ (opened[index]);
     const isReplay = admitted.get(row.dataset.id ?? "") === false;
     draw(row, isReplay ? { reason: "replay" } : result);
+    if (result.attachment && !isReplay) await showAttachment(row, result.attachment, contactId);
   }
+}
+
+/** @param {HTMLElement} row @param {import("./attachment.js").Attachment} attachment @param {string} contactId */
+async function showAttachment(row, attachment, contactId) {
+  const media = await import("./media.js"); // fetched with the first file, not with the page
+  media.showAttachment(row, attachment, contactId);
 }
 
 /**
  * @param {HTMLElement} row
  * @param {import("./keystore.js").OpeningPair[]} pairs
- * @returns {Promise<{text?: string, iv?: string, reason?: string}>}
+ * @returns {Promise<Opened>}
  */
 async function openRow(row, pairs) {
-  if (row.dataset.type !== "text") return { reason: "unsupported" };
-  const envelope = row.dataset.text ?? "";
+  const { type = "text", text: envelope = "", fileUrl = "", fileName = "" } = row.dataset;
   try {
-    const text = await openText(pairs, envelope);
-    return { text, iv: envelopeIv(envelope) };
+    const text = envelope || type === "text" ? await openText(pairs, envelope) : "";
+    const iv = envelope ? { iv: envelopeIv(envelope) } : {};
+    if (type === "text") return { text, ...iv };
+    const attachment = readAttachment(text, { type, fileUrl, fileName });
+    return attachment ? { text: attachment.caption, attachment, ...iv } : { reason: "damaged" };
   } catch (fault) {
     if (fault instanceof OpenFault) return { reason: fault.reason };
     throw fault;
   }
 }
 
-/** @param {HTMLElement} row @param {{text?: string, reason?: string}} result */
+/** @param {HTMLElement} row @param {Opened} result */
 function draw(row, { text, reason }) {
   const body = part(".body", row);
   row.classList.remove("sealed");

@@ -1,6 +1,6 @@
 // Messages on their way out: sealed, kept until the server has acknowledged them, sent in order, never twice.
 
-import { newId, openText, sealText } from "./crypto.js";
+import { newId, sealText } from "./crypto.js";
 import { openSottoDatabase } from "./database.js";
 import { pairsOf, read } from "./keystore.js";
 import { me } from "./session.js";
@@ -8,7 +8,8 @@ import { request, WireFault } from "./wire.js";
 
 /**
  * A sealed message that waits. `state`: waiting, failed (with `reason` for a person) or sent (with the server's answer).
- * @typedef {{clientId: string, contactId: string, text: string, createdAt: string, order: number,
+ * @typedef {{type: string, fileUrl: string, fileName?: string}} OutgoingFile what travels in clear
+ * @typedef {{clientId: string, contactId: string, text: string, file?: OutgoingFile, createdAt: string, order: number,
  *   state: "waiting" | "failed" | "sent", reason?: string, seq?: number}} Outgoing
  */
 
@@ -52,17 +53,19 @@ export async function startOutbox() {
 /**
  * Seal a text for a contact and send it as soon as possible.
  * @param {string} contactId
- * @param {string} text
+ * @param {string} text "" only with a file
+ * @param {OutgoingFile} [file] an upload that the message brings
  * @returns {Promise<Outgoing>} the waiting item, already kept
  */
-export async function send(contactId, text) {
+export async function send(contactId, text, file) {
   const [pair] = pairsOf(read(), contactId);
   if (!pair) throw new Error("There are no keys for this contact.");
   /** @type {Outgoing} */
   const item = {
     clientId: newId(),
     contactId,
-    text: await sealText(pair, text),
+    text: text ? await sealText(pair, text) : "",
+    ...(file ? { file } : {}),
     createdAt: new Date().toISOString(),
     order: order++,
     state: "waiting",
@@ -100,8 +103,9 @@ const nextWaiting = () => queue.find(({ state }) => state === "waiting");
 /** @param {Outgoing} item @returns {Promise<boolean>} whether to go on with the next */
 async function deliver(item) {
   try {
-    const { clientId, contactId: receiverId, text } = item;
-    const answer = await request("send_message", { senderId: me.customId, receiverId, text, type: "text", clientId });
+    const { clientId, contactId: receiverId, text, file } = item;
+    const message = { senderId: me.customId, receiverId, text, type: "text", clientId, ...file };
+    const answer = await request("send_message", message);
     Object.assign(item, { state: "sent", seq: answer.seq, createdAt: answer.createdAt });
     queue = queue.filter((one) => one !== item);
     await (await store)?.delete("outbox", item.clientId);
@@ -119,6 +123,3 @@ async function deliver(item) {
     return true;
   }
 }
-
-/** The words of a waiting item, for showing it. @param {Outgoing} item */
-export const textOf = (item) => openText(pairsOf(read(), item.contactId), item.text);

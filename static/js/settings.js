@@ -2,7 +2,7 @@
 
 import { applyMerge, exportPlain, exportSealed, ImportFault, planMerge, readBackup } from "./backup.js";
 import { contactOf, read, update } from "./keystore.js";
-import { fromTemplate, part } from "./session.js";
+import { fromTemplate, me, part } from "./session.js";
 import { say } from "./status.js";
 
 const SAVED_MS = 60_000;
@@ -113,8 +113,16 @@ async function apply() {
   result.textContent = count === 0 ? "These keys were all here already." : `Imported keys for ${count} contact${count === 1 ? "" : "s"}.`;
 }
 
+function bindCalls() {
+  const relayOnly = /** @type {HTMLInputElement} */ (part("#relay-only"));
+  const name = `relayOnly:${me.customId}`;
+  relayOnly.checked = localStorage.getItem(name) === "yes";
+  relayOnly.addEventListener("change", () => localStorage.setItem(name, relayOnly.checked ? "yes" : "no"));
+}
+
 /** Begin. */
 export function startSettings() {
+  bindCalls();
   for (const opener of document.querySelectorAll("[data-open-settings]")) {
     opener.addEventListener("click", () => {
       dialog.showModal();

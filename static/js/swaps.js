@@ -41,7 +41,7 @@ globalThis.trustedTypes?.createPolicy("default", { createHTML: sanitise });
  * The value of a cookie that script may read, or "".
  * @param {string} name
  */
-function cookie(name) {
+export function cookie(name) {
   const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
   return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
 }

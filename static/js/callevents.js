@@ -1,0 +1,124 @@
+// Calls that come in: ringing until they are answered, declined or gone; and the events of all calls.
+
+import { microphone } from "./callmedia.js";
+import { begin, currentCall, endAt, nameOf, onAccepted, onCandidate, onEnded, onOfferInCall, sendAnswer, start } from "./calls.js";
+import * as view from "./callview.js";
+import { OpenFault } from "./crypto.js";
+import { contactOf, read } from "./keystore.js";
+import { part } from "./session.js";
+import { openBasicOffer, openSignal, sealsCalls } from "./signals.js";
+import { say } from "./status.js";
+
+// A little longer than the caller rings, so that it is the caller who gives up.
+const RING_MS = 50_000;
+
+/**
+ * @typedef {{contactId: string, name: string, callId: string, sealed: boolean, sdp: string, timer: number,
+ *   candidates: (RTCIceCandidateInit | null | undefined)[]}} Ringing
+ */
+
+/** @type {Ringing | null} */
+let ringing = null;
+
+/** @param {{from: string, signal: unknown, callId?: string | null}} news */
+async function onIncoming({ from, signal }) {
+  const contact = contactOf(read(), from);
+  if (!contact?.hasKeys) return;
+  const sealed = sealsCalls(from);
+  const offered = await openOffer(from, signal, sealed);
+  if (!offered) return;
+  const call = currentCall();
+  if (call?.contactId === from) return onOfferInCall(call, offered);
+  if (call || (ringing && ringing.contactId !== from)) return void (await endAt(from, "busy"));
+  clearTimeout(ringing?.timer); // they called again: the newer offer counts
+  ringing = { contactId: from, name: contact.username, ...offered, sealed, candidates: [], timer: setTimeout(() => missed(from), RING_MS) };
+  view.showIncoming(contact.username, !sealed);
+}
+
+/** @param {string} from @param {unknown} signal @param {boolean} sealed @returns {Promise<{callId: string, sdp: string} | null>} */
+async function openOffer(from, signal, sealed) {
+  try {
+    if (!sealed) return { callId: "", sdp: await openBasicOffer(from, signal) };
+    const { kind, callId, sdp } = (await openSignal(from, signal)) ?? {};
+    return kind === "offer" && callId && sdp ? { callId, sdp } : null;
+  } catch (fault) {
+    if (!(fault instanceof OpenFault)) throw fault;
+    say(`A call from ${nameOf(from)} was refused: its set-up was altered on the way, or sealed with other keys.`, "bad");
+    return null;
+  }
+}
+
+/** Answer the call that rings. */
+async function answer() {
+  const accepted = ringing;
+  if (!accepted) return;
+  stopRinging();
+  const stream = await microphone();
+  if (!stream) return void (await endAt(accepted.contactId, "declined"));
+  const current = await begin(accepted.contactId, accepted.callId, false, accepted.sealed, stream);
+  view.showConnected(current.name, !current.sealed);
+  await sendAnswer(current, await current.peer.answer(accepted.sdp));
+  for (const candidate of accepted.candidates) await current.peer.addCandidate(candidate);
+}
+
+/** A candidate may come before the call is answered. @param {Ringing} waiting @param {unknown} sealed */
+async function keepCandidate(waiting, sealed) {
+  if (!waiting.sealed) return;
+  try {
+    const opened = await openSignal(waiting.contactId, sealed);
+    if (opened?.kind === "candidate" && opened.callId === waiting.callId) waiting.candidates.push(opened.candidate);
+  } catch (fault) {
+    if (!(fault instanceof OpenFault)) throw fault;
+    stopRinging();
+    await endAt(waiting.contactId, "untrusted");
+    say(`A call from ${waiting.name} was refused: its set-up was altered on the way.`, "bad");
+  }
+}
+
+function stopRinging() {
+  if (ringing) clearTimeout(ringing.timer);
+  ringing = null;
+  view.hideIncoming();
+}
+
+/** @param {string} from */
+function missed(from) {
+  stopRinging();
+  say(`You missed a call from ${nameOf(from)}.`);
+}
+
+/** Call a contact, or answer when they are calling. @param {string} contactId */
+export async function callOrAnswer(contactId) {
+  if (ringing?.contactId === contactId) await answer();
+  else await start(contactId);
+}
+
+/** What the server may tell about calls, by event. @type {Record<string, (...news: any[]) => void | Promise<void>>} */
+const HANDLERS = {
+  incoming_call: onIncoming,
+  call_accepted: onAccepted,
+  receive_ice_candidate: async (candidate, about) => {
+    if (ringing && about?.from === ringing.contactId) await keepCandidate(ringing, candidate);
+    else await onCandidate(candidate, about);
+  },
+  call_ended: (news) => {
+    if (ringing?.contactId === news.from) missed(news.from);
+    onEnded(news);
+  },
+  call_handled: ({ userId }) => {
+    if (ringing?.contactId === userId) stopRinging();
+  },
+};
+
+/** Handle an event of the server; events are handed in one after the other. @param {string} event @param {unknown[]} news */
+export async function handle(event, news) {
+  await HANDLERS[event]?.(...news);
+}
+
+part("#answer-call").addEventListener("click", () => void answer());
+part("#decline-call").addEventListener("click", () => {
+  const from = ringing?.contactId;
+  stopRinging();
+  if (from) void endAt(from, "declined");
+});
+part("#incoming-call").addEventListener("cancel", (event) => event.preventDefault());

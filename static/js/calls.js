@@ -1,0 +1,250 @@
+// Calls: ringing, answering, ending, from either side and in the right one of several tabs.
+
+import * as view from "./callview.js";
+import { microphone } from "./callmedia.js";
+import { newId, OpenFault } from "./crypto.js";
+import { contactOf, read } from "./keystore.js";
+import { send } from "./outbox.js";
+import { iceConfiguration, Peer } from "./peer.js";
+import { me, part } from "./session.js";
+import { openSignal, seal, sealsCalls, sealSignal } from "./signals.js";
+import { say } from "./status.js";
+import { request, tell, WireFault } from "./wire.js";
+
+const RING_MS = 45_000;
+const RESTART_AFTER_MS = 4000;
+const RESTARTS = 3;
+const MISSED = "📞 Missed call";
+
+/**
+ * @typedef {{contactId: string, name: string, callId: string, mine: boolean, sealed: boolean, stream: MediaStream,
+ *   peer: Peer, connected: boolean, signalled: Promise<void>, ringTimer: number, restartTimer: number, restarts: number,
+ *   camera: MediaStreamTrack | null}} Call
+ */
+
+/** @type {Call | null} */
+let call = null;
+
+/** @param {string} id */
+export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
+const relayOnly = () => localStorage.getItem(`relayOnly:${me.customId}`) === "yes";
+
+/** Call a contact. @param {string} contactId */
+export async function start(contactId) {
+  if (call) return;
+  const stream = await microphone();
+  if (!stream || call) return;
+  const current = await begin(contactId, newId(), true, sealsCalls(contactId), stream);
+  view.showCalling(current.name, !current.sealed);
+  current.ringTimer = setTimeout(() => void finish("timeout"), RING_MS);
+  await offer(current, false);
+}
+
+/**
+ * @param {string} contactId
+ * @param {string} callId
+ * @param {boolean} mine
+ * @param {boolean} sealed
+ * @param {MediaStream} stream
+ * @returns {Promise<Call>}
+ */
+export async function begin(contactId, callId, mine, sealed, stream) {
+  const configuration = await iceConfiguration(relayOnly());
+  const peer = new Peer(configuration, stream, {
+    onCandidate: (candidate) => void sendCandidate(current, candidate),
+    onTrack: ({ track }) => view.attachTrack(track),
+    onState: (state) => onState(current, state),
+    onQuality: view.showQuality,
+  });
+  const timers = { ringTimer: 0, restartTimer: 0, restarts: 0 };
+  /** @type {Call} */
+  const current = {
+    contactId, name: nameOf(contactId), callId, mine, sealed, stream, peer, connected: false,
+    signalled: Promise.resolve(), camera: null, ...timers,
+  };
+  call = current;
+  void navigator.mediaDevices.enumerateDevices().then(view.showDevices);
+  return current;
+}
+
+/** @param {Call} current @param {boolean} restart */
+async function offer(current, restart) {
+  const { contactId, callId, peer, sealed } = current;
+  let done = () => {};
+  current.signalled = new Promise((resolve) => {
+    done = () => resolve(undefined);
+  });
+  try {
+    const sdp = await peer.offer(restart);
+    const signalData = sealed
+      ? await seal(current, "offer", { sdp })
+      : await sealSignal(contactId, { type: "offer", sdp: await peer.gathered() });
+    const { delivered } = await request("call_user", { userToCall: contactId, signalData, callId });
+    done();
+    if (delivered || restart) return;
+    say(`${current.name} is offline. They will see that you called.`, "bad");
+    await leaveMissed(contactId);
+    close();
+  } catch (fault) {
+    if (!(fault instanceof WireFault)) throw fault;
+    if (restart) return;
+    say(fault.message, "bad");
+    close();
+  }
+}
+
+/** A missed call is a message like any other: sealed, kept, and read by every client. @param {string} contactId */
+async function leaveMissed(contactId) {
+  await send(contactId, MISSED);
+}
+
+/** @param {Call} current @param {RTCIceCandidateInit | null} candidate */
+async function sendCandidate(current, candidate) {
+  if (!current.sealed || !candidate) return;
+  await current.signalled; // a candidate that overtakes its offer would be refused
+  if (call !== current) return;
+  const { contactId: target, callId } = current;
+  tell("ice_candidate", { target, candidate: await seal(current, "candidate", { candidate }), callId });
+}
+
+/**
+ * An offer of somebody I am in a call with: a new way through the network, or we called each other at once.
+ * @param {Call} current
+ * @param {{callId: string, sdp: string}} offered
+ */
+export async function onOfferInCall(current, { callId, sdp }) {
+  if (callId === current.callId || current.connected) {
+    await sendAnswer(current, await current.peer.answer(sdp));
+  } else if (me.customId > current.contactId) {
+    // Both asked, so both consent; the offer of the lower id stands, on both sides.
+    const { contactId, sealed, stream } = current;
+    clearTimeout(current.ringTimer);
+    current.peer.close();
+    const answering = await begin(contactId, callId, false, sealed, stream);
+    await sendAnswer(answering, await answering.peer.answer(sdp));
+  }
+}
+
+/** @param {Call} current @param {string} sdp */
+export async function sendAnswer(current, sdp) {
+  const { contactId: to, callId, sealed, peer } = current;
+  const signal = sealed ? await seal(current, "answer", { sdp }) : { type: "answer", sdp: await peer.gathered() };
+  try {
+    await request("answer_call", { to, signal, callId });
+  } catch (fault) {
+    if (!(fault instanceof WireFault)) throw fault;
+    say(fault.message, "bad");
+    if (call === current) close();
+  }
+}
+
+/** @param {any} signal @param {{from?: string} | undefined} about */
+export async function onAccepted(signal, about) {
+  const current = call;
+  if (!current || about?.from !== current.contactId) return;
+  if (!current.sealed) {
+    if (signal?.type === "answer") await current.peer.accept(signal.sdp);
+    else if (signal?.candidate) await current.peer.addCandidate(signal.candidate);
+  } else {
+    const opened = await openInCall(current, signal);
+    if (opened?.kind !== "answer" || !opened.sdp) return;
+    await current.peer.accept(opened.sdp);
+  }
+  clearTimeout(current.ringTimer);
+  view.showConnected(current.name, !current.sealed);
+}
+
+/** Open what belongs to a call; what does not open ends it with a warning. @param {Call} current @param {unknown} signal */
+async function openInCall(current, signal) {
+  try {
+    const opened = await openSignal(current.contactId, signal);
+    return opened?.callId === current.callId ? opened : null;
+  } catch (fault) {
+    if (!(fault instanceof OpenFault)) throw fault;
+    await finish("untrusted");
+    say(`The call with ${current.name} was ended: its set-up was altered on the way.`, "bad");
+    return null;
+  }
+}
+
+/** @param {unknown} candidate @param {{from?: string} | undefined} about */
+export async function onCandidate(candidate, about) {
+  if (!call?.sealed || about?.from !== call.contactId) return;
+  const opened = await openInCall(call, candidate);
+  if (opened?.kind === "camera") view.showTheirs(opened.on === true);
+  if (opened?.kind === "candidate") await call?.peer.addCandidate(opened.candidate);
+}
+
+/** @param {Call} current @param {RTCPeerConnectionState} state */
+function onState(current, state) {
+  if (call !== current) return;
+  if (state === "connected") {
+    clearTimeout(current.restartTimer);
+    Object.assign(current, { connected: true, restarts: 0, restartTimer: 0 });
+    view.showConnected(current.name, !current.sealed);
+  } else if (state === "failed" || state === "disconnected") {
+    view.showTrouble("Connection lost, looking for another way…");
+    current.restartTimer ||= setTimeout(() => void restart(current), state === "failed" ? 0 : RESTART_AFTER_MS);
+  }
+}
+
+/** Whoever began the call looks for a new way; both doing so would collide. @param {Call} current */
+async function restart(current) {
+  current.restartTimer = 0;
+  if (call !== current || current.peer.connection.connectionState === "connected") return;
+  if (current.restarts++ >= RESTARTS || !current.sealed) {
+    await finish("failed");
+    say("The call could not be connected.", "bad");
+    return;
+  }
+  if (current.mine) await offer(current, true);
+  current.restartTimer = setTimeout(() => void restart(current), 2 * RESTART_AFTER_MS);
+}
+
+/** End the call that runs. @param {string} reason */
+async function finish(reason) {
+  const current = call;
+  if (!current) return;
+  close();
+  if (reason === "timeout") {
+    say(`${current.name} did not answer.`);
+    await leaveMissed(current.contactId);
+  }
+  await endAt(current.contactId, reason);
+}
+
+/** @param {string} to @param {string} reason */
+export async function endAt(to, reason) {
+  try {
+    await request("end_call", { to, reason });
+  } catch (fault) {
+    if (!(fault instanceof WireFault)) throw fault; // it is over on this side, whatever the server knows
+  }
+}
+
+/** Give everything back; the page stays as it is. */
+function close() {
+  const current = call;
+  call = null;
+  if (!current) return;
+  clearTimeout(current.ringTimer);
+  clearTimeout(current.restartTimer);
+  current.peer.close();
+  for (const track of [...current.stream.getTracks(), ...(current.camera ? [current.camera] : [])]) track.stop();
+  view.hidePanel();
+}
+
+/** @param {{from: string, reason?: string | null}} news */
+export function onEnded({ from, reason }) {
+  if (call?.contactId !== from) return;
+  const name = call.name;
+  close();
+  const sentences = new Map([["declined", `${name} declined the call.`], ["busy", `${name} is in another call.`], ["gone", `${name} lost the connection.`]]);
+  say(sentences.get(reason ?? "") ?? `The call with ${name} has ended.`);
+}
+
+/** The call that runs, if any. */
+export const currentCall = () => call;
+
+part("#end-call").addEventListener("click", () => void finish("ended"));
+addEventListener("pagehide", () => call && tell("end_call", { to: call.contactId, reason: "ended" }));

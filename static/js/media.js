@@ -1,0 +1,143 @@
+// Files in the conversation: thumbnails at once, the rest when asked for, opened here and never as a document.
+
+import { fromBase64 } from "./encoding.js";
+import { openFile, openFileV1 } from "./files.js";
+import { pairsOf, read } from "./keystore.js";
+import { startPlayer } from "./player.js";
+import { fromTemplate, part } from "./session.js";
+import { runTransfer, sizeText } from "./transfers.js";
+
+/** @typedef {import("./attachment.js").Attachment} Attachment */
+
+const SAVED_MS = 60_000;
+const LABELS = { image: "View image", audio: "Play audio", video: "Play video", file: "Download" };
+/** The type of a v1 file is known by its kind alone. */
+const V1_TYPES = { image: "image/jpeg", audio: "audio/webm", video: "video/mp4", file: "application/octet-stream" };
+
+const viewer = /** @type {HTMLDialogElement} */ (part("#viewer"));
+
+/**
+ * Show an attachment in its row.
+ * @param {HTMLElement} row
+ * @param {Attachment} attachment
+ * @param {string} contactId
+ */
+export function showAttachment(row, attachment, contactId) {
+  const { kind, info, name } = attachment;
+  const element = fromTemplate("attachment");
+  const button = part(".open-file", element);
+  element.dataset.kind = kind;
+  button.classList.toggle("decrypt-file-btn", kind === "file");
+  part(".file-label", button).textContent = LABELS[kind];
+  const known = info ? `${name} · ${sizeText(info.size)}` : name;
+  part(".file-name", button).textContent = kind === "image" ? "" : kind === "audio" && info?.waveform ? "Voice message" : known;
+  button.title = known;
+  if (info?.thumbnail) showThumbnail(part(".thumbnail", element), info.thumbnail, info);
+  button.addEventListener("click", () => void openAttachment(element, attachment, contactId));
+  part(".attachment-place", row).replaceChildren(element);
+}
+
+/** @param {HTMLElement} image @param {string} data base64 WebP @param {{width?: number, height?: number}} size */
+function showThumbnail(image, data, { width, height }) {
+  const bytes = fromBase64(data);
+  if (!bytes || !(image instanceof HTMLImageElement)) return;
+  const address = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
+  const free = () => URL.revokeObjectURL(address);
+  image.addEventListener("load", free, { once: true });
+  image.addEventListener("error", free, { once: true });
+  if (Number.isInteger(width) && Number.isInteger(height)) {
+    image.width = Number(width);
+    image.height = Number(height); // the place is kept before the picture is there
+  }
+  image.src = address;
+  image.hidden = false;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Attachment} attachment
+ * @param {string} contactId
+ */
+async function openAttachment(element, attachment, contactId) {
+  const button = /** @type {HTMLButtonElement} */ (part(".open-file", element));
+  button.disabled = true;
+  const { info, fileUrl, kind } = attachment;
+  const file = await runTransfer(element, (progress, signal) =>
+    info
+      ? openFile(fileUrl, info, progress, signal)
+      : openFileV1(fileUrl, pairsOf(read(), contactId), V1_TYPES[kind], progress, signal),
+  );
+  button.disabled = false;
+  if (!file) return;
+  if (kind === "image") view(file, attachment);
+  else if (kind === "file") save(file, attachment.name);
+  else play(element, file, attachment);
+}
+
+/** @param {Blob} file @param {Attachment} attachment */
+function view(file, { name, caption }) {
+  const image = /** @type {HTMLImageElement} */ (part(".media-image", viewer));
+  const address = URL.createObjectURL(file);
+  image.src = address;
+  image.alt = caption || name;
+  const saver = part(".save-image", viewer);
+  const onSave = () => save(file, name);
+  saver.addEventListener("click", onSave);
+  viewer.addEventListener(
+    "close",
+    () => {
+      URL.revokeObjectURL(address);
+      image.removeAttribute("src");
+      saver.removeEventListener("click", onSave);
+    },
+    { once: true },
+  );
+  viewer.showModal();
+}
+
+/** @param {Blob} file @param {string} name */
+function save(file, name) {
+  // Without its type: a browser that opens it anyway must not take it for a page.
+  const address = URL.createObjectURL(new Blob([file], { type: "application/octet-stream" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), SAVED_MS);
+}
+
+/** @param {HTMLElement} element @param {Blob} file @param {Attachment} attachment */
+function play(element, file, { kind, info }) {
+  const address = URL.createObjectURL(file);
+  part(".open-file", element).hidden = true;
+  if (kind === "audio") {
+    const player = fromTemplate("player");
+    element.append(player);
+    freeWhenGone(startPlayer(player, address, info?.duration, info?.waveform), address);
+    return;
+  }
+  const video = document.createElement("video");
+  video.className = "video-player";
+  video.controls = true;
+  video.src = address;
+  element.append(video);
+  freeWhenGone(video, address);
+  void video.play();
+}
+
+/** Give a blob back when its element has left the page. @param {HTMLMediaElement} media @param {string} address */
+function freeWhenGone(media, address) {
+  const watch = new MutationObserver(() => {
+    if (media.isConnected) return;
+    URL.revokeObjectURL(address);
+    watch.disconnect();
+  });
+  watch.observe(document.body, { childList: true, subtree: true });
+}
+
+/** The viewer closes by its button, too. */
+function startViewer() {
+  part("[data-close]", viewer).addEventListener("click", () => viewer.close());
+}
+
+startViewer();
