@@ -45,7 +45,7 @@ function parse(text) {
   if (!text.startsWith("{")) return null;
   try {
     return JSON.parse(text);
-  } catch (fault) {
+  } catch {
     return null;
   }
 }

@@ -37,7 +37,8 @@ function understandsChunks(contactId) {
  */
 export function offer(contactId, files) {
   if (!contactOf(read(), contactId)?.hasKeys || files.length === 0) return;
-  if (files.length > MAX_FILES) say(`The first ${MAX_FILES} of ${files.length} files are shown: send the others after them.`, "bad");
+  if (files.length > MAX_FILES)
+    say(`The first ${MAX_FILES} of ${files.length} files are shown: send the others after them.`, "bad");
   chosen = { contactId, files: files.slice(0, MAX_FILES) };
   list.replaceChildren(...chosen.files.map(preview));
   part(".attach-images", dialog).hidden = !chosen.files.some(isStill);
@@ -109,7 +110,11 @@ async function deliver(contactId, { file, ...description }, text, progress, sign
   const csrf = cookie("sotto_csrf");
   if (!understandsChunks(contactId)) return deliverV1(contactId, file, description.name, text, csrf, progress, signal);
   const small = kindOf(file.type) === "image" ? await thumbnail(file) : undefined;
-  const about = { ...description, type: file.type || "application/octet-stream", ...(small ? { thumbnail: small } : {}) };
+  const about = {
+    ...description,
+    type: file.type || "application/octet-stream",
+    ...(small ? { thumbnail: small } : {}),
+  };
   const { sealed, info } = await sealFile(file, about, progress, signal);
   const fileUrl = await upload(sealed, "sealed", csrf, progress, signal);
   await send(contactId, sealedPart(text, info), { type: "file", fileUrl });

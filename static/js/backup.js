@@ -56,7 +56,7 @@ function parseJson(text) {
   if (text.length > MAX_CHARS) throw new ImportFault("This file is too large for a key backup.");
   try {
     return JSON.parse(text);
-  } catch (fault) {
+  } catch {
     throw new ImportFault("This file is not JSON, so it is no key backup.");
   }
 }
@@ -99,7 +99,9 @@ async function readKeys(id, raw) {
   if (!ID.test(id) || id in Object.prototype) throw new ImportFault(`“${id.slice(0, 64)}” is not the id of a contact.`);
   if (!isObject(raw)) throw new ImportFault(`Entry ${id}: there are no keys in it.`);
   const { myPrivateKey, myPublicKey, theirPublicKey, retired = [] } = raw;
-  await check(`Entry ${id}: myPrivateKey and myPublicKey are not a P-256 pair.`, () => checkKeyPair(myPrivateKey, myPublicKey));
+  await check(`Entry ${id}: myPrivateKey and myPublicKey are not a P-256 pair.`, () =>
+    checkKeyPair(myPrivateKey, myPublicKey),
+  );
   await check(`Entry ${id}: theirPublicKey is not a P-256 public key.`, () => checkPublicKey(theirPublicKey));
   if (!Array.isArray(retired)) throw new ImportFault(`Entry ${id}: retired is not a list.`);
   const kept = [];

@@ -1,7 +1,18 @@
 // Calls that come in: ringing until they are answered, declined or gone; and the events of all calls.
 
 import { microphone } from "./callmedia.js";
-import { begin, currentCall, endAt, nameOf, onAccepted, onCandidate, onEnded, onOfferInCall, sendAnswer, start } from "./calls.js";
+import {
+  begin,
+  currentCall,
+  endAt,
+  nameOf,
+  onAccepted,
+  onCandidate,
+  onEnded,
+  onOfferInCall,
+  sendAnswer,
+  start,
+} from "./calls.js";
 import * as view from "./callview.js";
 import { OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
@@ -31,7 +42,14 @@ async function onIncoming({ from, signal }) {
   if (call?.contactId === from) return onOfferInCall(call, offered);
   if (call || (ringing && ringing.contactId !== from)) return void (await endAt(from, "busy"));
   clearTimeout(ringing?.timer); // they called again: the newer offer counts
-  ringing = { contactId: from, name: contact.username, ...offered, sealed, candidates: [], timer: setTimeout(() => missed(from), RING_MS) };
+  ringing = {
+    contactId: from,
+    name: contact.username,
+    ...offered,
+    sealed,
+    candidates: [],
+    timer: setTimeout(() => missed(from), RING_MS),
+  };
   view.showIncoming(contact.username, !sealed);
 }
 
@@ -43,7 +61,10 @@ async function openOffer(from, signal, sealed) {
     return kind === "offer" && callId && sdp ? { callId, sdp } : null;
   } catch (fault) {
     if (!(fault instanceof OpenFault)) throw fault;
-    say(`A call from ${nameOf(from)} was refused: its set-up was altered on the way, or sealed with other keys.`, "bad");
+    say(
+      `A call from ${nameOf(from)} was refused: its set-up was altered on the way, or sealed with other keys.`,
+      "bad",
+    );
     return null;
   }
 }

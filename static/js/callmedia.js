@@ -6,7 +6,12 @@ import { say } from "./status.js";
 function explain(fault) {
   if (!(fault instanceof DOMException)) throw fault;
   const isForbidden = fault.name === "NotAllowedError";
-  say(isForbidden ? "Permit the microphone for this site in the browser's address bar to call." : "No microphone was found for the call.", "bad");
+  say(
+    isForbidden
+      ? "Permit the microphone for this site in the browser's address bar to call."
+      : "No microphone was found for the call.",
+    "bad",
+  );
 }
 
 /** The microphone. @returns {Promise<MediaStream | null>} null when there is none, and the banner says why */

@@ -1,13 +1,13 @@
 // Calls: ringing, answering, ending, from either side and in the right one of several tabs.
 
-import * as view from "./callview.js";
 import { microphone } from "./callmedia.js";
+import * as view from "./callview.js";
 import { newId, OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
 import { send } from "./outbox.js";
 import { iceConfiguration, Peer } from "./peer.js";
 import { me, part } from "./session.js";
-import { openSignal, seal, sealsCalls, sealSignal } from "./signals.js";
+import { openSignal, seal, sealSignal, sealsCalls } from "./signals.js";
 import { say } from "./status.js";
 import { request, tell, WireFault } from "./wire.js";
 
@@ -59,8 +59,17 @@ export async function begin(contactId, callId, mine, sealed, stream) {
   const timers = { ringTimer: 0, restartTimer: 0, restarts: 0 };
   /** @type {Call} */
   const current = {
-    contactId, name: nameOf(contactId), callId, mine, sealed, stream, peer, connected: false,
-    signalled: Promise.resolve(), camera: null, ...timers,
+    contactId,
+    name: nameOf(contactId),
+    callId,
+    mine,
+    sealed,
+    stream,
+    peer,
+    connected: false,
+    signalled: Promise.resolve(),
+    camera: null,
+    ...timers,
   };
   call = current;
   void navigator.mediaDevices.enumerateDevices().then(view.showDevices);
@@ -239,7 +248,11 @@ export function onEnded({ from, reason }) {
   if (call?.contactId !== from) return;
   const name = call.name;
   close();
-  const sentences = new Map([["declined", `${name} declined the call.`], ["busy", `${name} is in another call.`], ["gone", `${name} lost the connection.`]]);
+  const sentences = new Map([
+    ["declined", `${name} declined the call.`],
+    ["busy", `${name} is in another call.`],
+    ["gone", `${name} lost the connection.`],
+  ]);
   say(sentences.get(reason ?? "") ?? `The call with ${name} has ended.`);
 }
 

@@ -1,8 +1,8 @@
 // How a call looks: the dialog of one that comes in, the panel of one that runs.
 
 import { clockText } from "./player.js";
-import { part } from "./session.js";
 import { startRinging, stopRinging } from "./ringing.js";
+import { part } from "./session.js";
 
 const incoming = /** @type {HTMLDialogElement} */ (part("#incoming-call"));
 const panel = part(".call-panel");
@@ -113,9 +113,14 @@ export function showTheirs(on) {
  * @param {MediaDeviceInfo[]} devices
  */
 export function showDevices(devices) {
-  for (const [selector, kind] of [["#microphone-choice", "audioinput"], ["#camera-choice", "videoinput"]]) {
+  for (const [selector, kind] of [
+    ["#microphone-choice", "audioinput"],
+    ["#camera-choice", "videoinput"],
+  ]) {
     const choice = /** @type {HTMLSelectElement} */ (part(/** @type {string} */ (selector)));
     const options = devices.filter((device) => device.kind === kind);
-    choice.replaceChildren(...options.map(({ label, deviceId }, index) => new Option(label || `Device ${index + 1}`, deviceId)));
+    choice.replaceChildren(
+      ...options.map(({ label, deviceId }, index) => new Option(label || `Device ${index + 1}`, deviceId)),
+    );
   }
 }

@@ -34,8 +34,9 @@ export function markOpen(id) {
 export function render() {
   const { contacts } = read();
   const rows = new Map([...list.children].map((item) => [/** @type {HTMLElement} */ (item).dataset.id, item]));
-  const ordered = [...contacts].sort((one, other) =>
-    (other.lastActivity ?? "").localeCompare(one.lastActivity ?? "") || one.username.localeCompare(other.username),
+  const ordered = [...contacts].sort(
+    (one, other) =>
+      (other.lastActivity ?? "").localeCompare(one.lastActivity ?? "") || one.username.localeCompare(other.username),
   );
   const items = ordered.map((contact) => {
     const item = /** @type {HTMLElement} */ (rows.get(contact.customId) ?? fromTemplate("contact-row"));

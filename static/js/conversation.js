@@ -5,7 +5,7 @@ import { ask, cancel, isPending, onIncoming, waitingRequests } from "./exchange.
 import { contactOf, onChange, read, update } from "./keystore.js";
 import { markUpTo, openRows, place, rowForMessage, rowForOutgoing, rowOf, showOutgoing } from "./messages.js";
 import { messageIdOf, onOutgoing, waitingFor } from "./outbox.js";
-import { fromTemplate, part } from "./session.js";
+import { part } from "./session.js";
 import { noteOwn, onMessages, onStanding } from "./sync.js";
 import { on, tell } from "./wire.js";
 
@@ -58,7 +58,9 @@ export async function openConversation(id) {
 
 /** Back to the list, as on a phone. */
 function close() {
-  const row = /** @type {HTMLElement | null} */ (document.querySelector(`.contact-list [data-id="${contactId}"] button`));
+  const row = /** @type {HTMLElement | null} */ (
+    document.querySelector(`.contact-list [data-id="${contactId}"] button`)
+  );
   contactId = "";
   app.dataset.view = "list";
   section.hidden = true;
@@ -110,7 +112,9 @@ async function onHistory(event) {
   const first = target === list;
   for (const row of list.querySelectorAll(".message")) {
     // A live message may have come while its page was on its way.
-    const twins = list.querySelectorAll(`.message[data-id="${CSS.escape(/** @type {HTMLElement} */ (row).dataset.id ?? "")}"]`);
+    const twins = list.querySelectorAll(
+      `.message[data-id="${CSS.escape(/** @type {HTMLElement} */ (row).dataset.id ?? "")}"]`,
+    );
     for (const twin of [...twins].slice(1)) twin.remove();
   }
   if (first) for (const item of waitingFor(contactId)) place(list, rowForOutgoing(item, messageIdOf(item.clientId)));

@@ -53,7 +53,7 @@ async function importPublicKey(jwk) {
   if (d !== undefined) throw new KeyFault("private_key");
   try {
     return await crypto.subtle.importKey("jwk", { kty, crv, x, y }, CURVE, true, []);
-  } catch (fault) {
+  } catch {
     throw new KeyFault("malformed");
   }
 }
@@ -63,7 +63,7 @@ async function importPrivateKey(jwk) {
   const { kty, crv, x, y, d } = parseKey(jwk);
   try {
     return await crypto.subtle.importKey("jwk", { kty, crv, x, y, d }, CURVE, false, ["deriveKey"]);
-  } catch (fault) {
+  } catch {
     throw new KeyFault("malformed");
   }
 }
@@ -137,7 +137,7 @@ export async function openText(pairs, envelope) {
   const opened = await openBytes(pairs, envelope);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(opened);
-  } catch (fault) {
+  } catch {
     throw new OpenFault("damaged");
   }
 }
@@ -213,7 +213,7 @@ export async function fileCipher({ key, iv }) {
     async open(chunk, index, last) {
       try {
         return await crypto.subtle.decrypt(parameters(index, last), aesKey, chunk);
-      } catch (fault) {
+      } catch {
         throw new OpenFault("damaged");
       }
     },

@@ -34,7 +34,7 @@ export function parseKey(jwk) {
   let key;
   try {
     key = JSON.parse(jwk);
-  } catch (fault) {
+  } catch {
     throw new KeyFault("malformed");
   }
   if (key?.kty !== "EC" || key.crv !== "P-256") throw new KeyFault("malformed");
@@ -53,7 +53,7 @@ export function parseEnvelope(envelope) {
   let parsed;
   try {
     parsed = JSON.parse(envelope);
-  } catch (fault) {
+  } catch {
     throw new OpenFault("damaged");
   }
   const iv = bytes(parsed?.iv, IV_BYTES);

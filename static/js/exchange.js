@@ -66,7 +66,9 @@ async function sendAsk(id, aloud) {
     });
     if (!aloud) return;
     const name = nameOf(id);
-    say(`Key exchange request sent to ${name}${delivered ? "" : ". They are offline and will be asked when they are back."}`);
+    say(
+      `Key exchange request sent to ${name}${delivered ? "" : ". They are offline and will be asked when they are back."}`,
+    );
   } catch (fault) {
     if (!(fault instanceof WireFault)) throw fault;
     if (fault.unknown || fault.code === "busy") return; // asked again at the next connect

@@ -26,7 +26,10 @@ export const isStill = (file) => STILL.has(file.type);
  */
 async function encode(bitmap, side, quality) {
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
-  const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
+  const canvas = new OffscreenCanvas(
+    Math.max(1, Math.round(bitmap.width * scale)),
+    Math.max(1, Math.round(bitmap.height * scale)),
+  );
   const context = canvas.getContext("2d");
   if (!context) throw new Error("This browser gives no canvas.");
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

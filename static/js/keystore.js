@@ -46,7 +46,7 @@ const parkedName = (customId) => `parked:${customId}`;
 function ownerId() {
   try {
     return /** @type {string} */ (JSON.parse(localStorage.getItem(OWNER) ?? "null")?.customId ?? "");
-  } catch (fault) {
+  } catch {
     return "";
   }
 }
@@ -124,7 +124,7 @@ function isOfShape(raw, empty) {
   try {
     const value = JSON.parse(raw);
     return Array.isArray(value) === (empty === "[]") && typeof value === "object" && value !== null;
-  } catch (fault) {
+  } catch {
     return false;
   }
 }

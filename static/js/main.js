@@ -8,7 +8,7 @@ import { openConversation, startConversation } from "./conversation.js";
 import { available } from "./crypto.js";
 import { askAgain, startExchange } from "./exchange.js";
 import { AccountChanged, onChange, openAccount } from "./keystore.js";
-import { flush, onOutgoing, startOutbox } from "./outbox.js";
+import { flush, startOutbox } from "./outbox.js";
 import { openReplayGuard } from "./replay.js";
 import { startRequests } from "./requests.js";
 import { me } from "./session.js";
@@ -71,7 +71,8 @@ async function start() {
   on("disconnect", onDisconnect);
   on("connect_error", onDisconnect);
   connect();
-  if (damaged.length > 0) say("Some stored data was damaged and has been set aside. Import your backup if keys are missing.", "bad");
+  if (damaged.length > 0)
+    say("Some stored data was damaged and has been set aside. Import your backup if keys are missing.", "bad");
   else if ("welcome" in document.body.dataset) {
     say(`Welcome, ${me.username}. Your account was created. Share your ID to be found.`, "good");
     history.replaceState(null, "", "/");

@@ -30,7 +30,8 @@ export function showAttachment(row, attachment, contactId) {
   button.classList.toggle("decrypt-file-btn", kind === "file");
   part(".file-label", button).textContent = LABELS[kind];
   const known = info ? `${name} · ${sizeText(info.size)}` : name;
-  part(".file-name", button).textContent = kind === "image" ? "" : kind === "audio" && info?.waveform ? "Voice message" : known;
+  part(".file-name", button).textContent =
+    kind === "image" ? "" : kind === "audio" && info?.waveform ? "Voice message" : known;
   button.title = known;
   if (info?.thumbnail) showThumbnail(part(".thumbnail", element), info.thumbnail, info);
   button.addEventListener("click", () => void openAttachment(element, attachment, contactId));

@@ -12,7 +12,9 @@ const QUALITY_MS = 2000;
 /** The servers of this Sotto, none by default; “hide my address” allows relays only. @param {boolean} relayOnly */
 export async function iceConfiguration(relayOnly) {
   const answer = await fetch("/api/ice");
-  const { iceServers, iceTransportPolicy } = answer.ok ? await answer.json() : { iceServers: [], iceTransportPolicy: "all" };
+  const { iceServers, iceTransportPolicy } = answer.ok
+    ? await answer.json()
+    : { iceServers: [], iceTransportPolicy: "all" };
   return { iceServers, iceTransportPolicy: relayOnly ? "relay" : iceTransportPolicy };
 }
 
@@ -27,7 +29,9 @@ export class Peer {
     for (const track of stream.getTracks()) this.connection.addTrack(track, stream);
     // A place for video from the start: switching the camera on later then needs no new description.
     this.video = this.connection.addTransceiver("video", { direction: "sendrecv" });
-    this.connection.addEventListener("icecandidate", ({ candidate }) => events.onCandidate(candidate?.toJSON() ?? null));
+    this.connection.addEventListener("icecandidate", ({ candidate }) =>
+      events.onCandidate(candidate?.toJSON() ?? null),
+    );
     this.connection.addEventListener("track", events.onTrack);
     this.connection.addEventListener("connectionstatechange", () => events.onState(this.connection.connectionState));
     this.timer = setInterval(() => void this.measure(), QUALITY_MS);
@@ -43,7 +47,9 @@ export class Peer {
   async answer(sdp) {
     await this.connection.setRemoteDescription({ type: "offer", sdp });
     // The answerer's own transceiver did not exist in the offer: the offered one takes its place.
-    const offered = this.connection.getTransceivers().find((one) => one.receiver.track.kind === "video" && one.mid !== null);
+    const offered = this.connection
+      .getTransceivers()
+      .find((one) => one.receiver.track.kind === "video" && one.mid !== null);
     if (offered) {
       offered.direction = "sendrecv";
       this.video = offered;
@@ -93,7 +99,10 @@ export class Peer {
 
   /** @param {MediaStreamTrack} track */
   async sendAudio(track) {
-    await this.connection.getSenders().find((sender) => sender.track?.kind === "audio")?.replaceTrack(track);
+    await this.connection
+      .getSenders()
+      .find((sender) => sender.track?.kind === "audio")
+      ?.replaceTrack(track);
   }
 
   async measure() {
@@ -109,7 +118,8 @@ export class Peer {
     this.lost = { packets, lost };
     if (newPackets + newLost === 0) return;
     const lossPercent = (100 * newLost) / (newPackets + newLost);
-    const level = lossPercent > 8 || roundTripMs > 500 ? "poor" : lossPercent > 3 || roundTripMs > 250 ? "fair" : "good";
+    const level =
+      lossPercent > 8 || roundTripMs > 500 ? "poor" : lossPercent > 3 || roundTripMs > 250 ? "fair" : "good";
     this.events.onQuality({ lossPercent, roundTripMs, level });
   }
 

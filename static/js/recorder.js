@@ -31,7 +31,8 @@ function explain(fault) {
   if (!(fault instanceof DOMException)) throw fault;
   /** @type {Record<string, string>} */
   const sentences = {
-    NotAllowedError: "The microphone is not allowed: permit it for this site in the browser's address bar, and try again.",
+    NotAllowedError:
+      "The microphone is not allowed: permit it for this site in the browser's address bar, and try again.",
     NotFoundError: "There is no microphone on this device.",
     NotReadableError: "The microphone is in use by another program.",
   };
@@ -59,7 +60,15 @@ function start(stream) {
   const analyser = context.createAnalyser();
   context.createMediaStreamSource(stream).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
-  const recording = { recorder, stream, context, parts: /** @type {Blob[]} */ ([]), levels: /** @type {number[]} */ ([]), began: Date.now(), timer: 0 };
+  const recording = {
+    recorder,
+    stream,
+    context,
+    parts: /** @type {Blob[]} */ ([]),
+    levels: /** @type {number[]} */ ([]),
+    began: Date.now(),
+    timer: 0,
+  };
   recorder.addEventListener("dataavailable", ({ data }) => recording.parts.push(data));
   recording.timer = setInterval(() => {
     analyser.getFloatTimeDomainData(samples);
@@ -96,7 +105,12 @@ async function stop() {
   const type = recording.recorder.mimeType.split(";")[0] ?? "audio/webm";
   const file = new Blob(recording.parts, { type });
   const suffix = type.split("/")[1] ?? "webm";
-  finished = { file, name: `voice-message.${suffix}`, duration: Math.round(duration * 10) / 10, waveform: shorten(recording.levels) };
+  finished = {
+    file,
+    name: `voice-message.${suffix}`,
+    duration: Math.round(duration * 10) / 10,
+    waveform: shorten(recording.levels),
+  };
   drawWaveform(canvas, finished.waveform, 1);
   show();
 }
@@ -111,7 +125,10 @@ function release({ stream, context }) {
 function shorten(levels) {
   const bars = Math.min(WAVEFORM_BARS, levels.length);
   return Array.from({ length: bars }, (_, bar) => {
-    const stretch = levels.slice(Math.floor((bar * levels.length) / bars), Math.floor(((bar + 1) * levels.length) / bars));
+    const stretch = levels.slice(
+      Math.floor((bar * levels.length) / bars),
+      Math.floor(((bar + 1) * levels.length) / bars),
+    );
     return Math.max(0, ...stretch);
   });
 }

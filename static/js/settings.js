@@ -100,7 +100,9 @@ function conflictRow(id) {
 async function apply() {
   if (!backup) return;
   const content = backup;
-  const chosen = [...conflicts.querySelectorAll("input:checked")].map((box) => /** @type {HTMLElement} */ (box).dataset.id ?? "");
+  const chosen = [...conflicts.querySelectorAll("input:checked")].map(
+    (box) => /** @type {HTMLElement} */ (box).dataset.id ?? "",
+  );
   const plan = await update((book) => {
     const before = planMerge(book, content);
     applyMerge(book, content, { replace: new Set(chosen) });
@@ -110,7 +112,8 @@ async function apply() {
   file.value = "";
   result.dataset.mood = "good";
   const count = plan.added.length + plan.conflicts.length;
-  result.textContent = count === 0 ? "These keys were all here already." : `Imported keys for ${count} contact${count === 1 ? "" : "s"}.`;
+  result.textContent =
+    count === 0 ? "These keys were all here already." : `Imported keys for ${count} contact${count === 1 ? "" : "s"}.`;
 }
 
 function bindCalls() {

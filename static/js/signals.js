@@ -71,7 +71,7 @@ async function openJson(contactId, sealed) {
   const text = await openText(current ? [current] : [], sealed);
   try {
     return JSON.parse(text);
-  } catch (fault) {
+  } catch {
     throw new OpenFault("damaged");
   }
 }

@@ -35,7 +35,7 @@ DOMPurify.addHook("uponSanitizeAttribute", (node, attribute) => {
   }
 });
 
-globalThis.trustedTypes?.createPolicy("default", { createHTML: sanitise });
+window.trustedTypes?.createPolicy("default", { createHTML: sanitise });
 
 /**
  * The value of a cookie that script may read, or "".

@@ -88,7 +88,8 @@ function take(contactId, messages) {
 /** @param {string} contactId @param {number} seq */
 function report(contactId, seq) {
   receipts.set(contactId, Math.max(seq, receipts.get(contactId) ?? 0));
-  receiptTimer ||= setTimeout(() => {
+  if (receiptTimer) return;
+  receiptTimer = setTimeout(() => {
     receiptTimer = 0;
     for (const [senderId, upToSeq] of receipts) tell("message_received", { senderId, upToSeq });
     receipts.clear();

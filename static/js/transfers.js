@@ -50,7 +50,9 @@ export async function runTransfer(element, work) {
 function sentence(failure) {
   if (failure instanceof TransferFault) return failure.message;
   if (failure instanceof OpenFault) {
-    return failure.reason === "damaged" ? "This file is damaged and was not opened." : "This file was sealed with other keys.";
+    return failure.reason === "damaged"
+      ? "This file is damaged and was not opened."
+      : "This file was sealed with other keys.";
   }
   throw failure;
 }

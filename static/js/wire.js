@@ -52,7 +52,7 @@ export async function request(event, payload) {
   let answer;
   try {
     answer = await socket.timeout(ANSWER_MS).emitWithAck(event, payload);
-  } catch (fault) {
+  } catch {
     throw new WireFault(socket.connected ? "timeout" : "offline", "The server did not answer.", undefined);
   }
   if (answer?.ok) return answer;
