@@ -1,4 +1,4 @@
-"""Fetch what the browser loads from others: pinned npm packages into static/vendor/, chosen Lucide icons into one sprite.
+"""Fetch what the browser loads from others: npm packages into static/vendor/, chosen Lucide icons into one sprite.
 
 Run by `make vendor`; the result is committed, so that neither a build nor a running server needs npm.
 """

@@ -79,4 +79,7 @@ async function start() {
   }
 }
 
-await start();
+start().catch((fault) => {
+  sayWhile("Sotto could not start in this browser. Reload the page; if that does not help, tell whoever runs this server.");
+  throw fault;
+});
