@@ -134,25 +134,28 @@ class Delivery:
                 self._commit_or_refuse(group)
 
     def _commit_or_refuse(self, group: list[_Waiting]) -> None:
-        while group:
+        while group := self._in_time(group):
             try:
                 group = self._commit(group)
-                continue
             except PyMongoError as fault:
                 log.warning("commit failed, trying again: %s", type(fault).__name__)
-            except Exception as fault:  # the writer must outlive anything, and its senders must hear of it
+                # Whether the lost write took place is not known: numbers are read anew, repeats are found by _id.
+                self._forget(group)
+                time.sleep(RETRY_PAUSE_S)
+            except Exception as fault:  # noqa: BLE001 -- the writer outlives anything, and its senders hear of it
                 log.exception("commit failed")
+                self._forget(group)
                 for waiting in group:
-                    waiting.done.set_exception(fault)
-                return
-            # Whether the lost write took place is not known: numbers are read anew, repeats are found by _id.
-            self._forget(group)
-            group = [waiting for waiting in group if not waiting.done.done()]
-            for waiting in group:
-                if time.monotonic() > waiting.deadline:
-                    waiting.done.set_exception(_busy())
-            group = [waiting for waiting in group if not waiting.done.done()]
-            time.sleep(RETRY_PAUSE_S)
+                    if not waiting.done.done():
+                        waiting.done.set_exception(fault)
+
+    @staticmethod
+    def _in_time(group: list[_Waiting]) -> list[_Waiting]:
+        """Those that still wait; who has waited too long is told busy."""
+        for waiting in group:
+            if not waiting.done.done() and time.monotonic() > waiting.deadline:
+                waiting.done.set_exception(_busy())
+        return [waiting for waiting in group if not waiting.done.done()]
 
     def _forget(self, group: list[_Waiting]) -> None:
         for waiting in group:

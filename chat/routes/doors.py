@@ -67,7 +67,7 @@ def _harden(response: Response) -> Response:
     headers["Permissions-Policy"] = PERMISSIONS
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.is_secure:
-        headers["Strict-Transport-Security"] = f"max-age={YEAR_S}; includeSubDomains"
+        headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
         cookies = headers.getlist("Set-Cookie")
         headers.remove("Set-Cookie")
         for cookie in cookies:

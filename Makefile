@@ -1,0 +1,61 @@
+# Everything a developer of Sotto does: `make run` serves it, `make test` checks it; both set up what they need.
+PYTHON ?= python3
+PORT ?= 5000
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+JS_INSTALLED := tests/js/node_modules/.installed
+
+.PHONY: help run test lint format tools screenshots vendor lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## serve http://localhost:5000 (another port: make run PORT=8080) on the embedded database
+	@echo "Sotto: http://localhost:$(PORT)"
+	@exec $(BIN)/flask run --port $(PORT)
+
+test: tools lint ## every check and test
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+lint: $(INSTALLED) $(JS_INSTALLED) ## format, lint and types of Python and JavaScript
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	npm --prefix tests/js --silent run check
+
+format: $(INSTALLED) $(JS_INSTALLED) ## put Python and JavaScript in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	npm --prefix tests/js --silent run format
+
+screenshots: tools $(INSTALLED) ## take the pictures of the documentation
+	$(BIN)/python -m tests.screenshots
+
+vendor: $(INSTALLED) ## fetch the browser's libraries and icons at their pinned versions
+	$(BIN)/python deploy/vendor.py
+
+lock: $(INSTALLED) ## pin what pyproject.toml allows, at its newest (.venv follows at the next make)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# uv comes by pip, as the lock file pins it, and installs the rest in a tenth of pip's time.
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Sotto needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/require.sh python3-venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@touch $@
+
+$(JS_INSTALLED): tests/js/package-lock.json
+	@npm --prefix tests/js ci --silent
+	@touch $@
+
+tools:
+	@command -v npm >/dev/null || deploy/require.sh nodejs npm
+	@command -v chromium >/dev/null || deploy/require.sh chromium
+	@fc-list 2>/dev/null | grep -qi emoji || deploy/require.sh fontconfig fonts-noto-color-emoji
