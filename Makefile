@@ -36,23 +36,26 @@ screenshots: tools $(INSTALLED) ## take the pictures of the documentation
 vendor: $(INSTALLED) ## fetch the browser's libraries and icons at their pinned versions
 	$(BIN)/python deploy/vendor.py
 
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command "make lock" --quiet
+
 lock: $(INSTALLED) ## pin what pyproject.toml allows, at its newest (.venv follows at the next make)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --generate-hashes \
-		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	$(BIN)/$(COMPILE) --all-extras --upgrade --output-file requirements-dev.lock
+	$(BIN)/$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 # uv comes by pip, as the lock file pins it, and installs the rest in a tenth of pip's time.
-$(INSTALLED): requirements.lock
+$(INSTALLED): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Sotto needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/require.sh python3-venv
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > .venv/uv.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
 	@touch $@
 
 $(JS_INSTALLED): tests/js/package-lock.json
-	@npm --prefix tests/js ci --silent
+	@npm --prefix tests/js ci --loglevel=error
 	@touch $@
 
 tools:

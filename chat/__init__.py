@@ -15,13 +15,13 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from chat import cli, embedded_db, errors, settings, uploads
+from chat import cli, embedded_db, errors, frames, settings, uploads
 from chat.accounts import Accounts
 from chat.assets import Assets
 from chat.calls import Calls
 from chat.delivery import Delivery
 from chat.events import register_events
-from chat.extensions import FrameJSON, compress, jwt, limiter, socketio
+from chat.extensions import compress, jwt, limiter, socketio
 from chat.presence import Presence
 from chat.routes import register_routes
 
@@ -132,6 +132,7 @@ def _bind_socketio(app: Flask) -> None:
         own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
         return origin in {own, values["PUBLIC_URL"].rstrip("/"), *values["CORS_ORIGINS"]}
 
+    frames.harden_transport()
     socketio.init_app(
         app,
         async_mode=values["SOTTO_ASYNC_MODE"],
@@ -139,6 +140,6 @@ def _bind_socketio(app: Flask) -> None:
         manage_session=False,
         cors_allowed_origins=is_allowed_origin,
         max_http_buffer_size=values["MAX_TRANSPORT_BYTES"],
-        json=FrameJSON,
+        serializer=frames.EventPacket,
         http_compression=False,
     )

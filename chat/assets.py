@@ -12,6 +12,8 @@ from flask import Flask, Response, abort, send_from_directory
 
 HASH_CHARS = 12
 HASHED = re.compile(r"^(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)$")
+# Of what a path may hold, some the file system refuses with an exception of its own (NUL, overlong names).
+NAME = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 STATIC_IMPORT = re.compile(r"""^import\s(?:[^"']*?\sfrom\s)?"([^"]+)";""", re.MULTILINE)
 YEAR_S = 365 * 24 * 3600
 
@@ -67,7 +69,7 @@ class Assets:
         hashed = HASHED.match(filename)
         plain = f"{hashed['stem']}{hashed['suffix']}" if hashed else filename
         file = self._root / plain
-        if not file.resolve().is_relative_to(self._root) or not file.is_file():
+        if not NAME.fullmatch(plain) or not file.resolve().is_relative_to(self._root) or not file.is_file():
             abort(404)
         current = bool(hashed) and hashed is not None and self._hash(file) == hashed["hash"]
         response = send_from_directory(self._root, plain, max_age=YEAR_S if current else 0)

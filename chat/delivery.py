@@ -142,7 +142,7 @@ class Delivery:
                 # Whether the lost write took place is not known: numbers are read anew, repeats are found by _id.
                 self._forget(group)
                 time.sleep(RETRY_PAUSE_S)
-            except Exception as fault:  # noqa: BLE001 -- the writer outlives anything, and its senders hear of it
+            except Exception as fault:
                 log.exception("commit failed")
                 self._forget(group)
                 for waiting in group:

@@ -1,4 +1,4 @@
-"""gunicorn's settings for Sotto: one eventlet worker; several workers are several units of one each (docs/hosting.md)."""
+"""gunicorn's settings for Sotto: one eventlet worker; more workers are more units (docs/hosting.md)."""
 
 import os
 

@@ -1,34 +1,22 @@
-"""Chromium for the tests: one browser a session, a fresh context a person, and a record of everything that went wrong."""
+"""A person with a browser: what they see and do on the page, and a record of everything that went wrong there."""
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, WebSocket, expect
 
-from tests.site import Site
+from tests.people import PASSPHRASE
 
-PASSPHRASE = "correct horse battery"
 PATIENCE_S = 15
-ARGS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 # The page's own event: a console message alone would not say which directive was broken.
-REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) =>
-  console.error(`CSP ${violatedDirective} ${blockedURI} ${sourceFile}:${lineNumber}`));"""
+REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));"""
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -42,6 +30,11 @@ class Record:
     requests: list[str] = field(default_factory=list)
     tolerated: list[str] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Begin a new record."""
+        for part in (self.faults, self.frames, self.requests, self.tolerated):
+            part.clear()
+
     def unexpected(self) -> list[str]:
         """The faults that match no tolerated pattern."""
         return [fault for fault in self.faults if not any(re.search(one, fault) for one in self.tolerated)]
@@ -54,8 +47,10 @@ class Record:
         # A page that is left aborts what it was still loading: no fault of anybody's.
         page.on(
             "requestfailed",
-            lambda request: request.failure == "net::ERR_ABORTED"
-            or self.faults.append(f"request failed: {request.url} {request.failure}"),
+            lambda request: (
+                request.failure == "net::ERR_ABORTED"
+                or self.faults.append(f"request failed: {request.url} {request.failure}")
+            ),
         )
         page.on("websocket", self._on_socket)
 
@@ -65,7 +60,9 @@ class Record:
 
     def _on_socket(self, socket: WebSocket) -> None:
         for event in ("framesent", "framereceived"):
-            socket.on(event, lambda frame: self.frames.append(frame if isinstance(frame, str) else frame.decode("latin-1")))
+            socket.on(
+                event, lambda frame: self.frames.append(frame if isinstance(frame, str) else frame.decode("latin-1"))
+            )
 
 
 class Person:
@@ -199,7 +196,9 @@ class Person:
         """Open a conversation and wait for its history."""
         self.row(other).click()
         expect(self.page.locator(".chat-name")).to_have_text(other.username)
-        self.page.locator(".message-list .beginning, .message-list .earlier, .no-messages:not([hidden])").first.wait_for()
+        self.page.locator(
+            ".message-list .beginning, .message-list .earlier, .no-messages:not([hidden])"
+        ).first.wait_for()
 
     def write(self, text: str) -> None:
         """Write into the open conversation and send with Enter."""
@@ -217,21 +216,15 @@ def connect(asker: Person, target: Person) -> None:
     target.open_chat(asker)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The Sotto all tests share."""
-    running = Site(tmp_path_factory.mktemp("site"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, one for the session."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
-        yield chromium
-        chromium.close()
+def talk(one: Person, other: Person) -> None:
+    """Both open the conversation, write, and read what the other wrote: the proof that their keys fit."""
+    for person in (one, other):
+        peer = other if person is one else one
+        person.open_chat(peer)
+    for person, peer in ((one, other), (other, one)):
+        words = f"this is {person.username} {len(person.texts())}"
+        person.write(words)
+        expect(peer.message(words)).to_have_count(1)
 
 
 class Enter(Protocol):
@@ -239,31 +232,3 @@ class Enter(Protocol):
 
     def __call__(self, name: str, *, username: str = "", signed_in: bool = True, **options: Any) -> Person:
         """`username` signs in as somebody known; `options` go to the browser context."""
-
-
-@contextmanager
-def doorway(browser: Browser, origin: str) -> Iterator[Enter]:
-    """The way in to a Sotto; when it closes, no page of anybody who came in may have had an unexpected fault."""
-    people: list[Person] = []
-
-    def enter(name: str, *, username: str = "", signed_in: bool = True, **options: Any) -> Person:
-        options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | options
-        context = browser.new_context(**options)
-        person = Person(context, origin, username or f"{name}-{secrets.token_hex(3)}")
-        people.append(person)
-        return person.sign_in() if signed_in else person
-
-    try:
-        yield enter
-        faults = [f"{one.username}: {fault}" for one in people for fault in one.record.unexpected()]
-        assert not faults, "\n".join(faults)
-    finally:
-        for one in people:
-            one.context.close()
-
-
-@pytest.fixture
-def enter(browser: Browser, site: Site) -> Iterator[Enter]:
-    """Come in to the Sotto all tests share."""
-    with doorway(browser, site.origin) as way:
-        yield way

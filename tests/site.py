@@ -21,7 +21,7 @@ HOUSE = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30
 # Many people sign in from this one address.
-WIDE = {name: "100000 per minute" for name in ("LOGIN_LIMIT_PER_IP", "LOGIN_LIMIT_PER_USERNAME", "LOOKUP_LIMIT")}
+WIDE = dict.fromkeys(("LOGIN_LIMIT_PER_IP", "LOGIN_LIMIT_PER_USERNAME", "LOOKUP_LIMIT"), "100000 per minute")
 
 
 class Site:
@@ -39,11 +39,13 @@ class Site:
         self._environ |= settings
         self.start()
 
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "flask", "run", "--host", HOST, "--port", str(self._port)]
+
     def start(self) -> None:
         """Start, and wait until it answers."""
-        command = [sys.executable, "-m", "flask", "run", "--host", HOST, "--port", str(self._port)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=HOUSE, env=self._environ, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command(), cwd=HOUSE, env=self._environ, stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             assert self._process.poll() is None, self._log.read_text()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import Enter, Person, connect
-from tests.program import Program
+from tests.browser import Enter, Person, talk
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.doorway"]
+
+# Counts how often the modal opens from now on.
+NOTE_MODALS = """() => {
+  globalThis.modalsShown = 0;
+  const modal = document.querySelector("#key-exchange");
+  new MutationObserver(() => { globalThis.modalsShown += modal.open ? 1 : 0; }).observe(modal, { attributes: true });
+  return !modal.open;
+}"""
 
 
 @pytest.fixture
@@ -23,17 +28,6 @@ def mara(enter: Enter) -> Person:
 def jonas(enter: Enter) -> Person:
     """The one who is asked."""
     return enter("jonas")
-
-
-def talk(one: Person, other: Person) -> None:
-    """Both write, and both read it: the proof that their keys fit."""
-    for person in (one, other):
-        peer = other if person is one else one
-        person.open_chat(peer)
-    for person, peer in ((one, other), (other, one)):
-        words = f"this is {person.username} {len(person.texts())}"
-        person.write(words)
-        expect(peer.message(words)).to_have_count(1)
 
 
 def test_somebody_added_is_locked_until_keys_are_exchanged(mara: Person, jonas: Person) -> None:
@@ -139,12 +133,13 @@ def test_two_who_ask_each_other_at_once_are_connected_without_a_modal(mara: Pers
     talk(mara, jonas)
 
 
-NOTE_MODALS = """() => {
-  globalThis.modalsShown = 0;
-  const modal = document.querySelector("#key-exchange");
-  new MutationObserver(() => { globalThis.modalsShown += modal.open ? 1 : 0; }).observe(modal, { attributes: true });
-  return !modal.open;
-}"""
+def test_one_ask_is_one_request(mara: Person, jonas: Person) -> None:
+    mara.add(jonas)
+    mara.ask()
+    expect(jonas.modal).to_be_visible()
+    jonas.button("Reject key exchange request").click()
+    mara.wait_for_state(jonas, "rejected")
+    assert len([frame for frame in mara.record.frames if '"request_key_exchange"' in frame]) == 1
 
 
 def test_asking_twice_shows_one_modal(mara: Person, jonas: Person) -> None:
@@ -219,46 +214,6 @@ def test_answering_in_one_tab_closes_the_modal_in_the_other(mara: Person, jonas:
     mara.wait_for_state(jonas, "connected" if answer.startswith("Accept") else "rejected")
 
 
-def test_new_keys_are_exchanged_with_a_warning_and_the_old_messages_still_open(mara: Person, jonas: Person) -> None:
-    connect(mara, jonas)
-    talk(mara, jonas)
-    old = mara.keys_with(jonas)
-    words = mara.texts()
-    mara.button("Exchange new keys").click()
-    expect(mara.page.get_by_role("dialog", name="Exchange keys again?")).to_contain_text("Old messages stay readable")
-    mara.button("Ask for new keys").click()
-    expect(jonas.modal).to_contain_text("You already have keys with this contact. Accepting replaces them.")
-    jonas.accept()
-    mara.until(lambda: mara.keys_with(jonas)["myPrivateKey"] != old["myPrivateKey"], "new keys")
-    assert mara.keys_with(jonas)["theirPublicKey"] == jonas.keys_with(mara)["myPublicKey"] != old["theirPublicKey"]
-    for one, other in ((mara, jonas), (jonas, mara)):
-        one.reload()
-        one.open_chat(other)
-        expect(one.page.locator(".message .body")).to_have_text(words)
-    talk(mara, jonas)
-
-
-def test_keeping_the_keys_asks_nobody(mara: Person, jonas: Person) -> None:
-    connect(mara, jonas)
-    before = mara.kept("contactKeys")
-    mara.button("Exchange new keys").click()
-    mara.button("Keep the keys").click()
-    expect(mara.page.get_by_role("dialog", name="Exchange keys again?")).to_be_hidden()
-    assert mara.kept("contactKeys") == before
-
-
-def test_what_waits_while_new_keys_are_asked_for_still_goes_under_the_old_ones(mara: Person, jonas: Person) -> None:
-    connect(mara, jonas)
-    mara.button("Exchange new keys").click()
-    mara.button("Ask for new keys").click()
-    expect(jonas.modal).to_be_visible()
-    mara.write("written while asking")
-    jonas.button("Reject key exchange request").click()
-    expect(jonas.message("written while asking")).to_have_count(1)
-    expect(mara.banner).to_contain_text("declined key exchange")
-    talk(mara, jonas)
-
-
 def test_a_stranger_is_named_with_their_id_and_accepting_adds_them(mara: Person, jonas: Person) -> None:
     mara.add(jonas)
     mara.ask()
@@ -304,45 +259,3 @@ def test_requests_of_two_people_are_answered_one_after_the_other(mara: Person, j
     expect(jonas.modal).to_be_hidden()
     mara.wait_for_state(jonas, "connected")
     ines.wait_for_state(jonas, "rejected")
-
-
-def test_a_response_nobody_asked_for_changes_nothing(mara: Person, jonas: Person) -> None:
-    connect(mara, jonas)
-    before = mara.kept("contactKeys")
-    with Program(jonas.origin, jonas.username) as hostile:
-        key = jonas.keys_with(mara)["myPublicKey"]
-        answer = hostile.call(
-            "respond_key_exchange", {"targetUserId": mara.id, "publicKey": key, "accepted": True}
-        )
-    assert answer["error"]["code"] == "not_asked"
-    jonas.write("a word after it")
-    expect(mara.message("a word after it")).to_have_count(1)
-    assert mara.kept("contactKeys") == before
-
-
-def test_a_response_a_hostile_server_invents_changes_nothing(mara: Person, jonas: Person) -> None:
-    connect(mara, jonas)
-    stranger_key = jonas.keys_with(mara)["myPublicKey"].replace('"sotto"', '"other"')
-    before = mara.kept("contactKeys")
-
-    def inject(socket: object) -> None:
-        server = socket.connect_to_server()  # type: ignore[attr-defined]
-        server.on_message(lambda frame: feed(socket, frame))
-
-    def feed(socket: object, frame: str | bytes) -> None:
-        socket.send(frame)  # type: ignore[attr-defined]
-        if isinstance(frame, str) and '"standing"' in frame:
-            forged = f'42["key_exchange_response",{{"fromUserId":"{jonas.id}","publicKey":{_js(stranger_key)},"accepted":true}}]'
-            socket.send(forged)  # type: ignore[attr-defined]
-            socket.send(forged.replace(jonas.id, "123456789012"))  # type: ignore[attr-defined]
-
-    mara.page.route_web_socket(re.compile("socket.io"), inject)
-    mara.reload()
-    mara.open_chat(jonas)
-    jonas.write("a word after it")
-    expect(mara.message("a word after it")).to_have_count(1)
-    assert mara.kept("contactKeys") == before
-
-
-def _js(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

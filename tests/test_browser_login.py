@@ -8,9 +8,10 @@ import secrets
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import PASSPHRASE, Enter, Person, connect
+from tests.browser import Enter, Person, connect
+from tests.people import PASSPHRASE
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.doorway"]
 
 
 def type_in(page: Page, username: str, passphrase: str) -> None:

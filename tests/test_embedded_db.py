@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ import pytest
 from pymongo import MongoClient
 
 from chat import embedded_db
+from tests.waiting import wait_until
 
 if sys.platform != "linux" or shutil.which("secantusd-py", path=str(Path(sys.executable).parent)) is None:
     pytest.skip("reads /proc and needs the embedded extra", allow_module_level=True)
 
-PATIENCE_S = 20
+PATIENCE_S = 20  # a start and a recovery on a busy machine
 
 # An app process in miniature: it loads the module by its path, since importing the whole of `chat` would take longer.
 APP = f"""
@@ -41,15 +41,6 @@ FLASK_APP = APP.replace("sys.argv[1]", "__file__.replace('app.py', 'instance')")
     "import flask; app = flask.Flask('app')\n"
     "with open(__file__.replace('app.py', 'loads'), 'a') as loads: loads.write(uri + chr(10))\n"
 )
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first truthy value of `condition`; fails the test after PATIENCE_S."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.02)
-    return value
 
 
 def processes(*words: str) -> list[int]:
@@ -133,7 +124,7 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
     for app in made.apps:
         app.kill()
         app.communicate()
-    wait_for(made.is_deserted, "the end of server and supervisor")
+    wait_until(made.is_deserted, "the end of server and supervisor", PATIENCE_S)
 
 
 def test_answers_at_the_uri_and_keeps_its_files_private(instance: Instance) -> None:
@@ -170,7 +161,7 @@ def test_it_outlives_one_user_and_stops_after_the_last_even_by_kill_9(instance: 
     assert instance.servers() == server
 
     second.kill()
-    wait_for(instance.is_deserted, "the server's stop after the last user")
+    wait_until(instance.is_deserted, "the server's stop after the last user", PATIENCE_S)
     assert not (instance.path / "db" / "state.json").exists()
 
 
@@ -189,7 +180,7 @@ def test_a_child_of_the_app_does_not_keep_the_server_alive(instance: Instance) -
     child = int(said.split()[1])
     try:
         app.kill()
-        wait_for(instance.is_deserted, "the server's stop")
+        wait_until(instance.is_deserted, "the server's stop", PATIENCE_S)
         assert is_running(child)
     finally:
         os.kill(child, signal.SIGKILL)
@@ -225,7 +216,7 @@ def test_after_kill_9_of_the_supervisor_the_next_start_serves_old_and_new_users(
     (server,) = instance.servers()
 
     os.kill(instance.supervisors()[0], signal.SIGKILL)
-    wait_for(lambda: not is_running(server), "the server's end with its supervisor")
+    wait_until(lambda: not is_running(server), "the server's end with its supervisor", PATIENCE_S)
     _, new_uri = instance.start_app()
 
     assert new_uri == uri
@@ -277,9 +268,9 @@ def test_a_debug_reload_keeps_the_one_server(instance: Instance, tmp_path: Path)
         return loaded(3)
 
     try:
-        wait_for(lambda: loaded(2), "the reloader, and the process that serves")
+        wait_until(lambda: loaded(2), "the reloader, and the process that serves", PATIENCE_S)
         server = instance.servers()
-        wait_for(edited_and_loaded, "the reload")
+        wait_until(edited_and_loaded, "the reload", PATIENCE_S)
 
         assert len(set(loads.read_text().splitlines())) == 1
         assert len(server) == 1

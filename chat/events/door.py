@@ -15,6 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from chat import metrics
 from chat.errors import Refusal, as_refusal
 from chat.extensions import socketio
+from chat.frames import MALFORMED
 from chat.presence import Identity, Presence
 from chat.schemas import Payload, parse
 
@@ -113,4 +114,4 @@ def on(event: str, schema: type[Payload], *, kind: str = "event") -> Callable[[H
 
 def refuse_unknown(event: str, *_: Any) -> Answer:
     """Answer an event that nobody handles."""
-    return _refuse(Refusal("bad_request", "The event could not be read." if event == "malformed" else "Unknown event."))
+    return _refuse(Refusal("bad_request", "The event could not be read." if event == MALFORMED else "Unknown event."))

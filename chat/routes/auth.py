@@ -30,9 +30,13 @@ def _per_username() -> str:
 
 
 def _username() -> str:
-    sent = request.get_json(silent=True) if request.is_json else request.form
+    """The rate-limit key of the name somebody tries, read as the views read it; never empty: that would be no limit."""
+    try:
+        sent = request.form if request.path == "/login" else request.get_json(force=True, silent=True)
+    except RecursionError:
+        sent = None
     name = sent.get("username") if isinstance(sent, Mapping) else None
-    return name.strip().casefold()[:30] if isinstance(name, str) else ""
+    return f"username:{name.strip().casefold()[:30] if isinstance(name, str) else ''}"
 
 
 def _limited(view: Callable[..., Any]) -> Callable[..., Any]:

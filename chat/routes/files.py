@@ -26,10 +26,11 @@ FORM_BYTES = 16 * 1024
 YEAR_S = 365 * 24 * 3600
 
 
-def _drain(size: int) -> None:
-    """Read a refused body to its end (up to `size` bytes), so that the client reads the answer and not a cut line."""
+def _drain(size: int, already: int = 0) -> None:
+    """Read a refused body to its end (up to `size` bytes, `already` are read), so that the client reads the answer
+    and not a cut line."""
     source: Any = request.environ["wsgi.input"]
-    left = min(request.content_length or 0, size)
+    left = min((request.content_length or 0) - already, size)
     while left > 0 and (block := source.read(min(left, BLOCK_BYTES))):
         left -= len(block)
 
@@ -39,19 +40,20 @@ def _drain(size: int) -> None:
 def upload() -> Response:
     """Keep one sealed file, field `file` of a multipart form."""
     me, config = get_jwt_identity(), current_app.config
-    limit = config["MAX_UPLOAD_MB"] * MIB
+    limit, declared = config["MAX_UPLOAD_MB"] * MIB, request.content_length or 0
     request.max_content_length = limit + FORM_BYTES
     try:
-        if (request.content_length or 0) > request.max_content_length:
-            raise RequestEntityTooLarge
-        uploads.check_quota(me, request.content_length or 0, config["UPLOAD_QUOTA_MB"] * MIB)
+        if declared > request.max_content_length:
+            raise Refusal("too_large", f"Files may have {config['MAX_UPLOAD_MB']} MB at most, encrypted.")
+        uploads.check_quota(me, declared, config["UPLOAD_QUOTA_MB"] * MIB)
+    except Refusal:
+        _drain(4 * limit)
+        raise
+    try:
         sent = request.files.get("file")  # spooled to disk beyond half a megabyte, never all in memory
     except RequestEntityTooLarge as fault:
-        _drain(4 * limit)
-        raise Refusal("too_large", f"Files may have {config['MAX_UPLOAD_MB']} MB at most, encrypted.") from fault
-    except Refusal:
-        _drain(limit)
-        raise
+        _drain(limit, already=request.stream.tell())
+        raise Refusal("too_large", "A form may have one file, and little beside it.") from fault
     if sent is None:
         raise Refusal("validation", "There is no file in the field `file`.", errors={"file": "Missing."})
     name = uploads.keep(me, sent.stream)

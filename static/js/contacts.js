@@ -104,6 +104,7 @@ export async function addWriter(customId) {
 
 /** @param {{userId: string, isOnline: boolean}} status */
 function onStatus({ userId, isOnline: here }) {
+  const isNews = here !== online.has(userId);
   if (here) online.add(userId);
   else online.delete(userId);
   render();
@@ -111,7 +112,7 @@ function onStatus({ userId, isOnline: here }) {
     const contact = contactOf(book, userId);
     if (contact) contact.isOnline = here;
   });
-  for (const listener of presenceListeners) listener(userId, here);
+  if (isNews) for (const listener of presenceListeners) listener(userId, here);
 }
 
 /** Nobody is known to be here while the line is down. */

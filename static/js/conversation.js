@@ -26,6 +26,8 @@ let list = part(".message-list", section);
 let guard;
 let contactId = "";
 let typingTimer = 0;
+/** How far (px) what is read was from the end of the list before a page came in above it. */
+let placeFromEnd = 0;
 /** @type {(() => void)[]} */
 const openListeners = [];
 
@@ -105,23 +107,37 @@ async function openSealed() {
   if (mine === list) showHeader();
 }
 
-/** A page of history has come: open it before it is measured, so that the place in the text stays. @param {Event} event */
+/** A page of history is about to come in above what is read. @param {Event} event */
+function beforeHistory(event) {
+  if (list.contains(/** @type {Node} */ (event.target))) placeFromEnd = scroll.scrollHeight - scroll.scrollTop;
+}
+
+/** A live message may have come while its page was on its way. */
+function removeTwins() {
+  const seen = new Set();
+  for (const row of list.querySelectorAll(".message")) {
+    const { id } = /** @type {HTMLElement} */ (row).dataset;
+    if (seen.has(id)) row.remove();
+    seen.add(id);
+  }
+}
+
+/** A page of history has come: the place in the text stays. @param {Event} event */
 async function onHistory(event) {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (target !== list && !list.contains(target)) return;
+  const mine = list;
   const first = target === list;
-  for (const row of list.querySelectorAll(".message")) {
-    // A live message may have come while its page was on its way.
-    const twins = list.querySelectorAll(
-      `.message[data-id="${CSS.escape(/** @type {HTMLElement} */ (row).dataset.id ?? "")}"]`,
-    );
-    for (const twin of [...twins].slice(1)) twin.remove();
-  }
+  // htmx tells of every element it put in; the first of a page stands for all.
+  if (!first && !(list.contains(target) && target.matches(".earlier, .beginning"))) return;
+  removeTwins();
   if (first) for (const item of waitingFor(contactId)) place(list, rowForOutgoing(item, messageIdOf(item.clientId)));
-  const fromEnd = scroll.scrollHeight - scroll.scrollTop;
+  const keepPlace = () => {
+    scroll.scrollTop = scroll.scrollHeight - (first ? 0 : placeFromEnd);
+  };
+  keepPlace(); // at once: where the page begins would come into view, and ask for the page above it
   await openSealed();
-  if (first) toEnd();
-  else scroll.scrollTop = scroll.scrollHeight - fromEnd;
+  if (mine !== list) return;
+  keepPlace();
   showHeader();
   markRead();
 }
@@ -208,6 +224,7 @@ function bindHeader() {
 export function startConversation(replayGuard) {
   guard = replayGuard;
   bindHeader();
+  document.addEventListener("htmx:beforeSwap", beforeHistory);
   document.addEventListener("htmx:afterSwap", (event) => void onHistory(event));
   onMessages((id, messages) => void onLive(id, messages));
   onOutgoing((item) => void onOwn(item));

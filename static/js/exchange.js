@@ -1,5 +1,6 @@
 // Key exchange: the states of the seed's diagram, each change written before it is sent and safe to repeat.
 
+import { isOnline } from "./contacts.js";
 import { checkPublicKey, generateKeyPair } from "./crypto.js";
 import { addContact, completeExchange, contactOf, read, update } from "./keystore.js";
 import { say } from "./status.js";
@@ -11,6 +12,8 @@ import { on, request, WireFault } from "./wire.js";
  * @typedef {{fromUserId: string, fromUsername: string, publicKey: string}} Incoming
  */
 
+/** Contacts whose ask is on its way: the server tells their presence first, which must not start another. @type {Set<string>} */
+const underWay = new Set();
 /** Requests that wait for an answer here, by asker. @type {Map<string, Incoming>} */
 const incoming = new Map();
 /** @type {(() => void)[]} */
@@ -58,12 +61,17 @@ export async function ask(id) {
 /** @param {string} id @param {boolean} aloud */
 async function sendAsk(id, aloud) {
   const pending = read().keys[id]?.pending;
-  if (!pending?.askedAt) return;
+  if (!pending?.askedAt || (underWay.has(id) && !aloud)) return;
+  underWay.add(id);
   try {
     const { delivered } = await request("request_key_exchange", {
       targetUserId: id,
       publicKey: pending.myPublicKey,
     });
+    if (!delivered && isOnline(id)) {
+      underWay.delete(id);
+      return await sendAsk(id, aloud); // they came while the ask was on its way
+    }
     if (!aloud) return;
     const name = nameOf(id);
     say(
@@ -75,6 +83,8 @@ async function sendAsk(id, aloud) {
     if (fault.code === "rate_limited" && !aloud) return;
     await dropPending(id, "added");
     say(fault.message, "bad");
+  } finally {
+    underWay.delete(id);
   }
 }
 

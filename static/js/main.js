@@ -80,6 +80,8 @@ async function start() {
 }
 
 start().catch((fault) => {
-  sayWhile("Sotto could not start in this browser. Reload the page; if that does not help, tell whoever runs this server.");
+  sayWhile(
+    "Sotto could not start in this browser. Reload the page; if that does not help, tell whoever runs this server.",
+  );
   throw fault;
 });

@@ -1,0 +1,70 @@
+"""The Sotto that the server's tests talk to, and the people in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.people import Person, Server
+
+Join = Callable[..., Person]
+Serve = Callable[..., Server]
+
+# One test does in a second what a person does in a day; the limits have tests of their own.
+BUSY = {"EVENTS_PER_SECOND": "100000", "SIGNALS_PER_SECOND": "100000"}
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the database that all these servers share."""
+    return tmp_path_factory.mktemp("instance")
+
+
+@pytest.fixture(scope="session")
+def server(instance: Path) -> Iterator[Server]:
+    """The Sotto most tests share."""
+    running = Server(instance, **BUSY)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def serve(instance: Path) -> Iterator[Serve]:
+    """Start further Sottos with settings of their own, on the same database."""
+    started: list[Server] = []
+
+    def start(**settings: str) -> Server:
+        started.append(Server(instance, **BUSY | settings))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture
+def join(server: Server) -> Iterator[Join]:
+    """Sign somebody new up; whoever joined leaves after the test."""
+    joined: list[Person] = []
+
+    def sign_up(at: Server = server, **login: str) -> Person:
+        joined.append(Person(at, **login))
+        return joined[-1]
+
+    yield sign_up
+    for person in joined:
+        person.leave()
+
+
+@pytest.fixture
+def mara(join: Join) -> Person:
+    """The one who acts first."""
+    return join()
+
+
+@pytest.fixture
+def jonas(join: Join) -> Person:
+    """The other one."""
+    return join()
