@@ -30,6 +30,15 @@ def server(instance: Path) -> Iterator[Server]:
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def proxied(instance: Path) -> Iterator[Server]:
+    """A Sotto behind one proxy, with narrow budgets: each test is somebody else by `X-Forwarded-For`."""
+    narrow = {"LOGIN_LIMIT_PER_IP": "6 per hour", "LOGIN_LIMIT_PER_USERNAME": "3 per hour"}
+    running = Server(instance, TRUSTED_PROXIES="1", **narrow)
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="module")
 def serve(instance: Path) -> Iterator[Serve]:
     """Start further Sottos with settings of their own, on the same database."""

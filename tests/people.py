@@ -32,9 +32,13 @@ class Server(Site):
         options = {"timeout": PATIENCE_S, "allow_redirects": False} | options
         return requests.request(method, f"{self.origin}{path}", **options)
 
-    def login(self, username: str, passphrase: str = PASSPHRASE, **more: str) -> requests.Response:
-        """`POST /api/auth/login`."""
-        return self.ask("POST", "/api/auth/login", json={"username": username, "passphrase": passphrase, **more})
+    def login(
+        self, username: str, passphrase: str = PASSPHRASE, *, address: str = "", **more: str
+    ) -> requests.Response:
+        """`POST /api/auth/login`, by a proxy that saw it come from `address`."""
+        headers = {"X-Forwarded-For": address} if address else {}
+        body = {"username": username, "passphrase": passphrase, **more}
+        return self.ask("POST", "/api/auth/login", json=body, headers=headers)
 
 
 class Person:

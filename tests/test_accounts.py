@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from argon2 import PasswordHasher
 from mongoengine import connect, disconnect
 
@@ -136,9 +138,7 @@ def test_logout_ends_the_token_and_its_sockets_and_no_other(server: Server, mara
     assert elsewhere.ask("GET", f"/api/chat/user/{mara.id}").json()["isOnline"] is True
 
 
-def test_a_restart_remembers_who_was_logged_out(serve: Serve) -> None:
-    server = serve()
-    mara, jonas = Person(server), Person(server)
+def test_a_restart_remembers_who_was_logged_out(server: Server, mara: Person, jonas: Person) -> None:
     mara.ask("POST", "/api/auth/logout")
     server.kill()
     server.start()
@@ -158,34 +158,37 @@ def test_a_token_ends_with_its_time_and_so_does_its_socket(serve: Serve) -> None
         mara.connect()
 
 
-def run_sotto(server: Server, *words: str) -> str:
-    """What `flask sotto <words>` prints, run beside the server."""
-    command = [sys.executable, "-m", "flask", "sotto", *words]
+@pytest.fixture(scope="module")
+def by_invitation(serve: Serve) -> Server:
+    """A Sotto that takes new people with a code only."""
+    return serve(REGISTRATION="invite")
+
+
+def invite(server: Server, count: int) -> list[str]:
+    """Codes from the operator's shell."""
+    command = [sys.executable, "-m", "flask", "sotto", "invite", "--count", str(count)]
     done = subprocess.run(command, cwd=HOUSE, env=server.environ, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return done.stdout.split()
 
 
-def test_where_invites_are_needed_a_code_is_good_for_one_account(serve: Serve) -> None:
-    server = serve(REGISTRATION="invite")
-    known = Person(server, inviteCode=run_sotto(server, "invite"))
+def test_where_invites_are_needed_a_code_is_good_for_one_account(by_invitation: Server, mara: Person) -> None:
     name = fresh_name()
     for code in ("", "never-made"):
-        refused = server.login(name, inviteCode=code)
+        refused = by_invitation.login(name, inviteCode=code)
         assert (refused.status_code, refused.json()["code"]) == (403, "registration_closed")
         assert "inviteCode" in refused.json()["errors"]
-    codes = run_sotto(server, "invite", "--count", "2").split()
-    assert len(set(codes)) == 2
-    assert server.login(name, inviteCode=codes[0]).json()["isNew"] is True
-    assert server.login(fresh_name(), inviteCode=codes[0]).status_code == 403
-    assert server.login(known.username).json()["isNew"] is False
-    assert codes[1] not in str(list(server.database()["invites"].find()))
+    first, second = invite(by_invitation, 2)
+    assert first != second
+    assert by_invitation.login(name, inviteCode=first).json()["isNew"] is True
+    assert by_invitation.login(fresh_name(), inviteCode=first).status_code == 403
+    assert by_invitation.login(mara.username).json()["isNew"] is False, "known people need none"
+    assert second not in str(list(by_invitation.database()["invites"].find())), "a thief of the database gets none"
 
 
-def test_one_code_sent_at_once_makes_one_account(serve: Serve) -> None:
-    server = serve(REGISTRATION="invite")
-    code = run_sotto(server, "invite")
+def test_one_code_sent_at_once_makes_one_account(by_invitation: Server) -> None:
+    (code,) = invite(by_invitation, 1)
     with ThreadPoolExecutor(4) as at_once:
-        answers = list(at_once.map(lambda _: server.login(fresh_name(), inviteCode=code).status_code, range(4)))
+        answers = at_once.map(lambda _: by_invitation.login(fresh_name(), inviteCode=code).status_code, range(4))
     assert sorted(answers) == [200, 403, 403, 403]
 
 
@@ -196,43 +199,51 @@ def test_a_closed_server_lets_known_people_in_and_nobody_else(serve: Serve, mara
     assert server.login(mara.username).status_code == 200
 
 
-def test_guesses_at_one_name_are_limited_however_they_are_sent(serve: Serve, mara: Person) -> None:
-    server = serve(LOGIN_LIMIT_PER_USERNAME="3 per hour")
+def test_guesses_at_one_name_are_limited_however_and_wherever_they_come_from(proxied: Server, mara: Person) -> None:
     guess = {"username": mara.username, "passphrase": "a wrong guess"}
-    sent = [
-        server.ask("POST", "/api/auth/login", json=guess),
-        server.ask("POST", "/api/auth/login", json=guess | {"username": f" {mara.username.upper()} "}),
-        server.ask("POST", "/login", data=guess),
-    ]
-    assert [answer.status_code for answer in sent] == [401, 401, 401]
-    as_text = server.ask("POST", "/api/auth/login", json=guess, headers={"Content-Type": "text/plain"})
-    for limited in (server.login(mara.username), server.ask("POST", "/login", data=guess), as_text):
+
+    def send(path: str, address: str, **body: object) -> requests.Response:
+        return proxied.ask("POST", path, headers={"X-Forwarded-For": address, "Content-Type": "text/plain"}, **body)
+
+    assert proxied.login(mara.username, "a wrong guess", address="203.0.113.2").status_code == 401
+    assert proxied.login(f" {mara.username.upper()} ", "a wrong guess", address="203.0.113.3").status_code == 401
+    assert send("/api/auth/login", "203.0.113.4", data=json.dumps(guess)).status_code == 401
+    for limited in (
+        proxied.login(mara.username, address="203.0.113.5"),
+        send("/api/auth/login", "203.0.113.5", data=json.dumps(guess)),
+        proxied.ask("POST", "/login", data=guess, headers={"X-Forwarded-For": "203.0.113.5"}),
+    ):
         assert limited.status_code == TOO_MANY
         assert 1 <= int(limited.headers["Retry-After"]) <= 3600
-    assert server.login(fresh_name()).status_code == 200, "others are not locked out"
+    assert proxied.login(fresh_name(), address="203.0.113.5").status_code == 200, "others are not locked out"
 
 
-def test_right_passphrases_spend_nothing_of_a_names_budget(serve: Serve, mara: Person) -> None:
-    server = serve(LOGIN_LIMIT_PER_USERNAME="2 per hour")
-    assert {server.login(mara.username).status_code for _ in range(4)} == {200}
+def test_right_passphrases_spend_nothing_of_a_names_budget(proxied: Server, mara: Person) -> None:
+    assert {proxied.login(mara.username, address="203.0.113.6").status_code for _ in range(5)} == {200}
 
 
-def test_attempts_from_one_address_are_limited_over_all_names(serve: Serve) -> None:
-    server = serve(LOGIN_LIMIT_PER_IP="2 per hour")
-    answers = [server.login(fresh_name()) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, TOO_MANY]
-    body = answers[2].json()
+def test_attempts_from_one_address_are_limited_over_all_names(proxied: Server) -> None:
+    answers = [proxied.login("x", address="203.0.113.7") for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [400] * 6 + [TOO_MANY]
+    body = answers[6].json()
     assert body["code"] == "rate_limited"
-    assert body["retryAfter"] == int(answers[2].headers["Retry-After"])
-    page = server.ask("POST", "/login", data={"username": "mara", "passphrase": PASSPHRASE})
+    assert body["retryAfter"] == int(answers[6].headers["Retry-After"])
+    page = proxied.ask("POST", "/login", data={"username": "mara"}, headers={"X-Forwarded-For": "203.0.113.7"})
     assert page.status_code == TOO_MANY
     assert "<form" in page.text
+    assert proxied.login("x", address="203.0.113.8").status_code == 400, "others are not locked out"
+
+
+def test_an_address_nobody_vouches_for_is_no_way_around_the_limit(serve: Serve) -> None:
+    server = serve(LOGIN_LIMIT_PER_IP="2 per hour")
+    answers = [server.login("x", address=f"203.0.113.{number}").status_code for number in range(3)]
+    assert answers == [400, 400, TOO_MANY]
 
 
 def test_a_hash_of_older_parameters_is_renewed_at_the_next_login(server: Server) -> None:
-    connect(host=server.database_uri, tz_aware=True)
+    connect(host=server.database_uri, tz_aware=True, uuidRepresentation="standard")
     try:
-        cheap, name = PasswordHasher(time_cost=1, memory_cost=8), fresh_name()
+        cheap, name = PasswordHasher(time_cost=1, memory_cost=64), fresh_name()
         Accounts("open", "threading", cheap).sign_in(name, PASSPHRASE)
         before = User.objects(username_key=name).get().passphrase_hash
         user, is_new = Accounts("closed", "threading").sign_in(name, PASSPHRASE)

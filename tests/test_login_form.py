@@ -8,7 +8,6 @@ import secrets
 import pytest
 import requests
 
-from tests.conftest import Serve
 from tests.people import PASSPHRASE, Person, Server
 
 
@@ -104,9 +103,8 @@ def test_logging_out_ends_the_cookie_on_both_sides(server: Server, mara: Person)
     assert "data-custom-id" not in stolen.text
 
 
-def test_under_https_cookies_are_secure(serve: Serve) -> None:
-    behind_a_proxy = serve(TRUSTED_PROXIES="1")
-    https = fill_in(behind_a_proxy, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"})
+def test_under_https_cookies_are_secure(proxied: Server) -> None:
+    https = fill_in(proxied, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.1"})
     assert https.status_code == 303
     assert all("; Secure" in cookie for cookie in cookies_of(https).values())
 

@@ -10,11 +10,21 @@ let timer = 0;
 /** What stays until it is over (a lost connection), shown again when a passing sentence has gone. */
 let lasting = "";
 
+/** Put the banner above all else: what is outside an open dialog can be neither read out nor pressed. */
+function raise() {
+  const dialog = document.activeElement?.closest("dialog") ?? [...document.querySelectorAll("dialog[open]")].at(-1);
+  const place = dialog ?? document.body;
+  if (banner.parentElement !== place) place.append(banner);
+  banner.hidePopover?.();
+  banner.showPopover?.();
+}
+
 /** @param {string} sentence @param {"info" | "good" | "bad"} mood */
 function show(sentence, mood) {
-  text.textContent = sentence;
-  banner.dataset.mood = mood;
   banner.hidden = false;
+  raise();
+  banner.dataset.mood = mood;
+  text.textContent = sentence;
 }
 
 function hide() {
@@ -46,3 +56,5 @@ export function sayWhile(sentence) {
 }
 
 dismiss.addEventListener("click", hide);
+// A dialog that closes takes what is in it from sight; its close event does not bubble.
+document.addEventListener("close", () => banner.hidden || raise(), true);
