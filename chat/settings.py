@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from limits import parse_many
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,6 +48,14 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _list(raw: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def _rate(raw: str) -> str:
+    try:
+        parse_many(raw)  # a rate that cannot be read would be no limit at all
+    except ValueError as fault:
+        raise ValueError("must be a rate such as 10 per minute") from fault
+    return raw.strip()
 
 
 def _origins(raw: str) -> tuple[str, ...]:
@@ -114,9 +124,15 @@ TABLE: tuple[Setting, ...] = (
         _origins,
     ),
     Setting("TOKEN_LIFETIME_S", "604800", "seconds", "How long a login lasts.", _whole(1)),
-    Setting("LOGIN_LIMIT_PER_IP", "30 per minute", "rate", "Login attempts from one address."),
-    Setting("LOGIN_LIMIT_PER_USERNAME", "10 per minute", "rate", "Failed logins for one username, from anywhere."),
-    Setting("LOOKUP_LIMIT", "60 per minute", "rate", "Searches for a contact id by one account."),
+    Setting("LOGIN_LIMIT_PER_IP", "30 per minute", "rate", "Login attempts from one address.", _rate),
+    Setting(
+        "LOGIN_LIMIT_PER_USERNAME",
+        "10 per minute",
+        "rate",
+        "Failed logins for one username, from anywhere.",
+        _rate,
+    ),
+    Setting("LOOKUP_LIMIT", "60 per minute", "rate", "Searches for a contact id by one account.", _rate),
     Setting("EVENTS_PER_SECOND", "10", "events/s", "Socket events of one kind from one account.", _whole(1)),
     Setting("SIGNALS_PER_SECOND", "50", "events/s", "Call signalling events of one kind from one account.", _whole(1)),
     Setting("MAX_TEXT_KIB", "124", "KiB", "The largest `text` of a message.", _whole(1)),

@@ -199,6 +199,7 @@ class Person:
         self.page.locator(
             ".message-list .beginning, .message-list .earlier, .no-messages:not([hidden])"
         ).first.wait_for()
+        expect(self.page.locator(".message.sealed")).to_have_count(0)
 
     def write(self, text: str) -> None:
         """Write into the open conversation and send with Enter."""

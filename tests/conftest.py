@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.people import Person, Server
+from tests.seals import sealed
 
 Join = Callable[..., Person]
 Serve = Callable[..., Server]
@@ -77,3 +80,16 @@ def mara(join: Join) -> Person:
 def jonas(join: Join) -> Person:
     """The other one."""
     return join()
+
+
+@contextmanager
+def unharmed(server: Server, one: Person, other: Person) -> Iterator[None]:
+    """Whatever is done inside: no stack trace in the log, no 5xx, and afterwards `one` reaches `other` as before."""
+    seen = len(server.log.read_bytes())
+    yield
+    written = server.log.read_bytes()[seen:].decode()
+    assert "Traceback" not in written, written
+    assert not re.search(r'" 5\d\d -', written), written
+    text = sealed("still here")
+    assert one.send(other, text)["ok"]
+    other.line.wait_for("receive_message", lambda message: message["text"] == text)

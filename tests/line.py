@@ -6,6 +6,7 @@ acknowledgement, `40{...}` a connect, `44{...}` its refusal, `41` the end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -96,6 +97,11 @@ class Line:
         assert isinstance(answer, dict)
         return answer
 
+    def acknowledged(self, numbers: list[int]) -> list[dict[str, Any]]:
+        """Those acknowledgements of these events that have come so far, in order."""
+        with self._news:
+            return [self._answers[number][0] for number in numbers if number in self._answers]
+
     def ask(self, event: str, *payload: Any) -> dict[str, Any]:
         """Send an event; its acknowledgement."""
         return self.answer(self.emit(event, *payload))
@@ -135,7 +141,8 @@ class Line:
 
     def close(self) -> None:
         """End it from this side."""
-        self._socket.send_close()
+        with contextlib.suppress(websocket.WebSocketException, OSError):  # the other side may have been quicker
+            self._socket.send_close()
 
 
 UNKNOWN = {"code": "bad_request", "message": "Unknown event."}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Route, WebSocketRoute, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from tests.browser import Enter, Person, connect
 from tests.doorway import doorway
@@ -60,40 +59,27 @@ def test_a_server_that_dies_and_comes_back_loses_and_doubles_nothing(browser: Br
             assert sorted(one.texts()) == sorted(shown)
 
 
-class Cut:
-    """Between a page and the server's sockets: `is_open` says whether anything passes."""
+class Wire:
+    """What lies between a page and the server's socket: loses the frames that `loses` is true for, and may be cut."""
 
     def __init__(self, person: Person) -> None:
-        self.is_open = True
-        self._lines: list[WebSocketRoute] = []
+        self.loses: Callable[[str], bool] = lambda _: False
+        self._page: WebSocketRoute | None = None
+        person.tolerate("WebSocket connection")
         person.context.route_web_socket(re.compile("/socket.io/"), self._on_socket)
-        person.context.route(re.compile("/socket.io/"), self._on_poll)
-        person.tolerate("ERR_FAILED", "WebSocket connection")
+        person.reload()
 
     def _on_socket(self, page: WebSocketRoute) -> None:
-        if not self.is_open:
-            page.close(code=1011)
-            return
         server = page.connect_to_server()
-        server.on_message(lambda frame: self.from_server(page, frame))
-        self._lines.append(page)
+        page.on_message(lambda frame: self.loses(str(frame)) or server.send(frame))
+        server.on_message(lambda frame: self.loses(str(frame)) or page.send(frame))
+        self._page = page
 
-    def from_server(self, page: WebSocketRoute, frame: str | bytes) -> None:
-        """A frame for the page."""
-        page.send(frame)
-
-    def _on_poll(self, route: Route) -> None:
-        if self.is_open:
-            route.continue_()
-        else:
-            route.abort()
-
-    def close(self) -> None:
-        """Let nothing pass any more."""
-        self.is_open = False
-        for line in self._lines:
-            line.close(code=1011)
-        self._lines.clear()
+    def cut(self) -> None:
+        """End the line; the page comes back by itself, to a wire that loses nothing."""
+        self.loses = lambda _: False
+        assert self._page is not None
+        self._page.close(code=1011)
 
 
 @pytest.fixture
@@ -106,21 +92,19 @@ def fresh(enter: Enter) -> Pair:
 
 def test_a_message_that_waits_survives_a_reload_of_the_page(fresh: Pair) -> None:
     mara, jonas = fresh
-    cut = Cut(mara)
-    mara.reload()
+    wire = Wire(mara)
+    wire.loses = lambda frame: '"send_message"' in frame
     mara.open_chat(jonas)
-    cut.close()
-    expect(mara.banner).to_contain_text(LOST)
     mara.write("written in the dark")
     expect(mara.message("written in the dark")).to_have_attribute("data-status", "waiting")
-    mara.page.reload()
+    mara.reload()
     mara.open_chat(jonas)
     expect(mara.message("written in the dark")).to_have_attribute("data-status", "waiting")
-    cut.is_open = True
+    wire.cut()
     expect(mara.message("written in the dark")).to_have_attribute("data-status", "read")
-    expect(jonas.page.locator(".message .body")).to_have_text(["written in the dark"])
-    expect(mara.page.locator(".message .body")).to_have_text(["written in the dark"])
-    assert mara.page.evaluate(COUNT_OUTBOX, mara.id) == 0
+    for one in (mara, jonas):
+        expect(one.page.locator(".message .body")).to_have_text(["written in the dark"])
+    mara.until(lambda: mara.page.evaluate(COUNT_OUTBOX, mara.id) == 0, "an empty outbox")
 
 
 COUNT_OUTBOX = """(id) => new Promise((resolve, reject) => {
@@ -133,33 +117,21 @@ COUNT_OUTBOX = """(id) => new Promise((resolve, reject) => {
 })"""
 
 
-class Deaf(Cut):
-    """Loses the first acknowledgement of a message, and the line with it."""
-
-    is_deaf = False
-    lost = 0
-
-    def from_server(self, page: WebSocketRoute, frame: str | bytes) -> None:
-        if self.is_deaf and '"seq"' in str(frame) and str(frame).startswith("43"):
-            self.is_deaf = False
-            self.lost += 1
-            page.close(code=1011)
-        else:
-            page.send(frame)
-
-
 def test_a_message_whose_acknowledgement_is_lost_is_stored_once(fresh: Pair, site: Server) -> None:
     mara, jonas = fresh
-    line = Deaf(mara)
-    mara.reload()
+    wire = Wire(mara)
     mara.open_chat(jonas)
-    line.is_deaf = True
+    lost: list[str] = []
+    wire.loses = lambda frame: frame.startswith("43") and '"seq"' in frame and not lost.append(frame)
     mara.write("said once")
+    expect(jonas.message("said once")).to_have_count(1)
+    mara.until(lambda: lost, "the acknowledgement to be lost")
+    assert mara.message("said once").get_attribute("data-status") == "waiting"
+    wire.cut()
     expect(mara.message("said once")).to_have_attribute("data-status", "read")
     mara.write("and then this")
-    expect(jonas.page.locator(".message .body")).to_have_text(["said once", "and then this"])
-    expect(mara.page.locator(".message .body")).to_have_text(["said once", "and then this"])
-    assert line.lost == 1
+    for one in (mara, jonas):
+        expect(one.page.locator(".message .body")).to_have_text(["said once", "and then this"])
     assert site.database().messages.count_documents({"sender": mara.id}) == 2
 
 
@@ -182,16 +154,29 @@ def test_a_message_that_is_refused_shows_why_and_may_be_tried_again(fresh: Pair,
     expect(jonas.page.locator(".message .body")).to_have_text(["to nobody"])
 
 
-def test_what_arrived_while_the_line_was_cut_comes_with_it_in_order(fresh: Pair) -> None:
+def test_what_was_lost_on_the_way_here_comes_in_order_when_the_line_is_back(fresh: Pair) -> None:
     mara, jonas = fresh
-    cut = Cut(mara)
-    mara.reload()
+    wire = Wire(mara)
     mara.open_chat(jonas)
-    cut.close()
-    expect(mara.banner).to_contain_text(LOST)
-    for number in range(4):
-        jonas.write(f"missed {number}")
+    wire.loses = lambda frame: '"receive_message"' in frame
+    words = [f"missed {number}" for number in range(4)]
+    for word in words:
+        jonas.write(word)
     expect(jonas.message("missed 3")).to_have_attribute("data-status", "sent")
-    cut.is_open = True
-    expect(mara.page.locator(".message .body")).to_have_text([f"missed {number}" for number in range(4)])
+    wire.cut()
+    expect(mara.page.locator(".message .body")).to_have_text(words)
     expect(mara.banner).to_be_hidden()
+
+
+def test_a_message_that_was_lost_on_the_way_here_is_asked_for_when_the_next_one_comes(fresh: Pair) -> None:
+    mara, jonas = fresh
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    jonas.write("first")
+    expect(mara.message("first")).to_have_count(1)
+    wire.loses = lambda frame: '"receive_message"' in frame
+    jonas.write("second")
+    expect(jonas.message("second")).to_have_attribute("data-status", "sent")
+    wire.loses = lambda _: False
+    jonas.write("third")
+    expect(mara.page.locator(".message .body")).to_have_text(["first", "second", "third"])

@@ -26,6 +26,8 @@ let list = part(".message-list", section);
 let guard;
 let contactId = "";
 let typingTimer = 0;
+/** Up to which seq the open conversation's contact has received and read; a row that gets its number later takes it over. */
+let reached = { delivered: 0, read: 0 };
 /** How far (px) what is read was from the end of the list before a page came in above it. */
 let placeFromEnd = 0;
 /** @type {(() => void)[]} */
@@ -49,6 +51,7 @@ export async function openConversation(id) {
   part(".no-chat").hidden = true;
   section.hidden = false;
   typing.hidden = true;
+  reached = { delivered: 0, read: 0 };
   const fresh = /** @type {HTMLElement} */ (list.cloneNode(false));
   list.replaceWith(fresh);
   list = fresh;
@@ -147,6 +150,7 @@ async function onLive(id, messages) {
   if (id !== contactId) return;
   const follow = atEnd();
   for (const message of messages) place(list, rowForMessage(message));
+  showReached();
   typing.hidden = true;
   await openSealed();
   if (follow) toEnd();
@@ -162,6 +166,7 @@ async function onOwn(item) {
   const row = known ?? rowForOutgoing(item, id);
   if (known) showOutgoing(known, item);
   place(list, row);
+  showReached();
   if (known) return;
   await openSealed();
   toEnd();
@@ -245,7 +250,14 @@ export function startConversation(replayGuard) {
   for (const name of ["focus", "visibilitychange"]) window.addEventListener(name, markRead);
 }
 
-/** @param {{userId: string, upToSeq: number, status: string}} news */
+/** @param {{userId: string, upToSeq: number, status: "delivered" | "read"}} news */
 function onStatus({ userId, upToSeq, status }) {
-  if (userId === contactId) markUpTo(list, upToSeq, status);
+  if (userId !== contactId) return;
+  reached[status] = Math.max(reached[status], upToSeq);
+  showReached();
+}
+
+function showReached() {
+  markUpTo(list, reached.delivered, "delivered");
+  markUpTo(list, reached.read, "read");
 }
