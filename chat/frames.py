@@ -12,7 +12,7 @@ from typing import Any
 import engineio.packet
 import engineio.socket
 import socketio.packet
-from engineio.exceptions import EngineIOError
+from engineio.exceptions import ContentTooLongError, UnknownPacketError
 
 # What a frame that cannot be read is read as: an event of this name, answered like any other bad input.
 MALFORMED = "malformed"
@@ -94,8 +94,9 @@ def _decode(self: Any, encoded_packet: Any) -> None:
 def _handle_post_request(self: Any, environ: dict[str, Any]) -> None:
     try:
         _handle_post(self, environ)
-    except ValueError as fault:  # not UTF-8, or too many packets: a bad request, not a fault of ours
-        raise EngineIOError("unreadable payload") from fault
+    except (ValueError, LookupError, ContentTooLongError, UnknownPacketError):
+        # Raised any further, it would end the line, and that waits for a poll which need never come.
+        self.receive(engineio.packet.Packet(engineio.packet.MESSAGE, MALFORMED_FRAME))
 
 
 def harden_transport() -> None:

@@ -1,4 +1,4 @@
-"""The pictures of the documentation: `python -m tests.screenshots` plays a conversation and writes docs/images/*.png."""
+"""The documentation’s pictures: `python -m tests.screenshots` plays a conversation and writes docs/images/*.png."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ pytest_plugins = ["tests.doorway"]
 
 Pair = tuple[Person, Person]
 AXE = (Path(__file__).parent / "js" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-# The name of a contact's row is a contract with other clients' scripts. It has the visible label, the contact's name, but
-# not what stands beside it (last activity, time, unread), which the rule takes for a part of the label.
+# The name of a contact's row is a contract with scripts. It has the visible label, which is the contact's name, but not
+# what stands beside it (last activity, time, unread), which the rule takes for a part of the label.
 BY_CONTRACT = ("label-content-name-mismatch", True)
 PHONE = {"width": 390, "height": 844}
 LOOKS = [

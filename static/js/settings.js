@@ -1,6 +1,5 @@
 // The settings dialog: backup of the keys, and bringing one back.
 
-import { applyMerge, exportPlain, exportSealed, ImportFault, planMerge, readBackup } from "./backup.js";
 import { contactOf, read, update } from "./keystore.js";
 import { fromTemplate, me, part } from "./session.js";
 import { say } from "./status.js";
@@ -15,7 +14,10 @@ const passphraseField = part("#import-passphrase-field");
 const conflicts = part("#import-conflicts");
 const result = part("#import-result");
 
-/** @type {Awaited<ReturnType<typeof readBackup>> | null} */
+/** The code of backups is fetched with the first one, not with the page. */
+const backups = () => import("./backup.js");
+
+/** @type {import("./backup.js").Backup | null} */
 let backup = null;
 
 /** @param {string} text @param {string} name */
@@ -42,6 +44,7 @@ async function onExport(event) {
     say("There are no keys to export yet: exchange keys with somebody first.", "bad");
     return;
   }
+  const { exportPlain, exportSealed } = await backups();
   if (secret) download(await exportSealed(secret, book), "sotto-backup.json");
   else download(exportPlain(book), "encryption_keys_backup.json");
   passphrase.value = "";
@@ -61,9 +64,8 @@ function forget() {
   importPassphrase.value = "";
 }
 
-/** @param {unknown} fault */
+/** @param {import("./backup.js").ImportFault} fault */
 function explain(fault) {
-  if (!(fault instanceof ImportFault)) throw fault;
   result.textContent = fault.message;
   result.dataset.mood = "bad";
 }
@@ -73,10 +75,12 @@ async function open(secret) {
   const chosen = file.files?.[0];
   if (!chosen) return;
   result.textContent = "";
+  const { ImportFault, planMerge, readBackup } = await backups();
   try {
     backup = await readBackup(await chosen.text(), secret);
   } catch (fault) {
-    if (fault instanceof ImportFault && fault.reason === "needs_passphrase") {
+    if (!(fault instanceof ImportFault)) throw fault;
+    if (fault.reason === "needs_passphrase") {
       passphraseField.hidden = false;
       importPassphrase.focus();
     }
@@ -100,6 +104,7 @@ function conflictRow(id) {
 async function apply() {
   if (!backup) return;
   const content = backup;
+  const { applyMerge, planMerge } = await backups();
   const chosen = [...conflicts.querySelectorAll("input:checked")].map(
     (box) => /** @type {HTMLElement} */ (box).dataset.id ?? "",
   );
