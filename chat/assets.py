@@ -84,7 +84,7 @@ class Assets:
             abort(404)
         current = bool(hashed) and hashed is not None and self._hash(file) == hashed["hash"]
         response = send_from_directory(self._root, plain, max_age=YEAR_S if current else 0)
-        if current and "br" in request.accept_encodings and file.suffix in TEXTS:
+        if current and request.accept_encodings["br"] > 0 and file.suffix in TEXTS:
             response.direct_passthrough = False
             response.set_data(self._packed(file))
             response.content_encoding = "br"
