@@ -227,7 +227,6 @@ POSTS = [
     b"0",
     b"2probe",
     b"4",
-    b'42["typing"]',
     b"\x1e" * 50,
     b"d=",
     b"b!!!",
