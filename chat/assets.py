@@ -92,6 +92,8 @@ class Assets:
         if current:
             response.cache_control.immutable = True
             response.cache_control.public = True
+            for name in ("ETag", "Last-Modified", "Content-Disposition"):  # nobody asks again for what never changes
+                response.headers.pop(name, None)
         return response
 
     def register(self, app: Flask) -> None:

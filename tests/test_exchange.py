@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.conftest import Join
-from tests.people import Person
+from tests.people import Person, Server
 from tests.seals import KeyPair
 
 NOBODY = "000000000000"
@@ -160,18 +159,24 @@ BAD_KEYS = {
 }
 
 
+@pytest.fixture(scope="module")
+def strangers(server: Server) -> tuple[Person, Person]:
+    """Two who have not exchanged keys, and will not."""
+    one, other = Person(server), Person(server)
+    other.connect()
+    return one, other
+
+
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
-def test_what_is_no_p256_public_key_does_not_pass(mara: Person, jonas: Person, key: str) -> None:
-    jonas.connect()
-    assert mara.line.refused("request_key_exchange", {"targetUserId": jonas.id, "publicKey": key}) == "validation"
-    jonas.line.settle()
-    assert jonas.line.all("key_exchange_request") == []
+def test_what_is_no_p256_public_key_does_not_pass(strangers: tuple[Person, Person], key: str) -> None:
+    one, other = strangers
+    assert one.line.refused("request_key_exchange", {"targetUserId": other.id, "publicKey": key}) == "validation"
+    other.line.settle()
+    assert other.line.all("key_exchange_request") == []
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_a_private_key_is_refused_and_not_logged_and_not_passed_on(
-    mara: Person, jonas: Person, join: Join, accepted: bool
-) -> None:
+def test_a_private_key_is_refused_and_not_logged_and_not_passed_on(mara: Person, jonas: Person, accepted: bool) -> None:
     jonas.connect()
     key = KeyPair.fresh()
     sent = {"targetUserId": jonas.id, "publicKey": key.private}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Serve, unharmed
+from tests.conftest import unharmed
 from tests.line import Line
 from tests.people import Person, Server
 from tests.seals import KeyPair, sealed
@@ -287,26 +287,3 @@ def test_strangers_reach_nobody_with_calls_typing_or_receipts(mallory: Person, v
     bystander.settle()
     assert bystander.events == []
     stranger.leave()
-
-
-def test_who_is_too_fast_is_told_to_wait_and_nobody_else_is(serve: Serve) -> None:
-    server = serve(EVENTS_PER_SECOND="3", SIGNALS_PER_SECOND="5")
-    quick, other = Person(server), Person(server)
-    quick.befriend(other)
-    here, elsewhere = quick.connect(), quick.connect()
-    typing = {"receiverId": other.id, "isTyping": True}
-
-    def burst(event: str, payload: dict[str, Any], count: int) -> list[dict[str, Any]]:
-        tabs = [here, elsewhere] * (count // 2)
-        numbers = [(tab, tab.emit(event, payload)) for tab in tabs]
-        answers = [tab.answer(number) for tab, number in numbers]
-        return [answer["error"] for answer in answers if not answer["ok"]]
-
-    refusals = burst("typing", typing, 8)
-    assert {error["code"] for error in refusals} == {"rate_limited"}
-    assert {error["retryAfter"] for error in refusals} == {1}
-    assert len(refusals) == 5, "over all tabs of one account"
-    assert here.ask("user_connected", quick.id)["ok"], "each kind of event has its own budget"
-    assert other.line.ask("typing", typing | {"receiverId": quick.id})["ok"], "and so has everybody"
-    candidates = burst("ice_candidate", {"target": other.id, "candidate": None}, 8)
-    assert [error["code"] for error in candidates].count("rate_limited") == 3, "signals may come in bursts"

@@ -11,6 +11,7 @@ from chat import accounts, metrics
 from chat.errors import Refusal, answer
 from chat.extensions import jwt
 
+PARTS_OF_PAGES = {"text/javascript", "text/css"}
 YEAR_S = 365 * 24 * 3600
 PERMISSIONS = "microphone=(self), camera=(self), geolocation=(), payment=(), usb=(), browsing-topics=()"
 
@@ -58,11 +59,13 @@ def _unauthorized(*_: Any) -> Response:
 
 def _harden(response: Response) -> Response:
     headers = response.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    if response.cache_control.immutable and response.mimetype in PARTS_OF_PAGES:
+        return response  # never a document of its own: the rest would only be weight, forty times over
     headers.setdefault(
         "Content-Security-Policy",
         content_security_policy(current_app.extensions["sotto_assets"].import_map_hash()),
     )
-    headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Permissions-Policy"] = PERMISSIONS
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
