@@ -6,8 +6,8 @@ import { contactOf, onChange, read, update } from "./keystore.js";
 import { markUpTo, openRows, place, rowForMessage, rowForOutgoing, rowOf, showOutgoing } from "./messages.js";
 import { messageIdOf, onOutgoing, waitingFor } from "./outbox.js";
 import { part } from "./session.js";
-import { noteOwn, onMessages, onStanding } from "./sync.js";
-import { on, tell } from "./wire.js";
+import { noteOwn, onMessages, onStanding, report } from "./sync.js";
+import { on } from "./wire.js";
 
 /** @typedef {import("./replay.js").ReplayGuard} ReplayGuard */
 
@@ -179,7 +179,7 @@ function markRead() {
   const seq = Number(/** @type {HTMLElement | undefined} */ (last)?.dataset.seq ?? 0);
   const contact = contactOf(read(), contactId);
   if (!contact || (seq <= (contact.readSeq ?? 0) && !contact.unread)) return;
-  if (seq > 0) tell("message_read", { senderId: contactId, upToSeq: seq });
+  if (seq > 0) report("message_read", contactId, seq);
   const id = contactId;
   void update((book) => {
     const mine = contactOf(book, id);

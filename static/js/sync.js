@@ -2,7 +2,7 @@
 
 import { contactOf, read, update } from "./keystore.js";
 import { me } from "./session.js";
-import { on, request, tell } from "./wire.js";
+import { on, request, WireFault } from "./wire.js";
 
 /**
  * @typedef {{_id: string, seq: number, senderId: string, receiverId: string, type: string, text: string,
@@ -20,8 +20,10 @@ const cursors = new Map();
 /** What arrives while a sync runs, to be taken in order when it is complete. @type {WireMessage[]} */
 let buffered = [];
 let syncing = false;
-/** Contact id → seq to report as received. @type {Map<string, number>} */
-const receipts = new Map();
+/** What is to be reported: contact id → seq, by event. @type {Record<"message_received" | "message_read", Map<string, number>>} */
+const receipts = { message_received: new Map(), message_read: new Map() };
+/** Faults that pass by themselves. */
+const PASSING = new Set(["rate_limited", "busy", "offline", "timeout"]);
 let receiptTimer = 0;
 let gapTimer = 0;
 
@@ -80,20 +82,35 @@ function take(contactId, messages) {
   if (!last) return;
   advance(contactId, last.seq);
   const incoming = messages.filter((message) => message.senderId === contactId).at(-1);
-  if (incoming) report(contactId, incoming.seq);
+  if (incoming) report("message_received", contactId, incoming.seq);
   for (const listener of messageListeners) listener(contactId, messages);
   void remember(contactId, messages, last.seq);
 }
 
-/** @param {string} contactId @param {number} seq */
-function report(contactId, seq) {
-  receipts.set(contactId, Math.max(seq, receipts.get(contactId) ?? 0));
-  if (receiptTimer) return;
-  receiptTimer = setTimeout(() => {
-    receiptTimer = 0;
-    for (const [senderId, upToSeq] of receipts) tell("message_received", { senderId, upToSeq });
-    receipts.clear();
-  }, RECEIPT_MS);
+/**
+ * Tell the sender that everything up to a seq has been received, or read; gathered, and told again if it gets lost.
+ * @param {"message_received" | "message_read"} event
+ * @param {string} senderId
+ * @param {number} seq
+ */
+export function report(event, senderId, seq) {
+  const waiting = receipts[event];
+  waiting.set(senderId, Math.max(seq, waiting.get(senderId) ?? 0));
+  if (!receiptTimer) receiptTimer = setTimeout(tellReceipts, RECEIPT_MS);
+}
+
+function tellReceipts() {
+  receiptTimer = 0;
+  for (const event of /** @type {const} */ (["message_received", "message_read"])) {
+    const told = [...receipts[event]];
+    receipts[event].clear();
+    for (const [senderId, upToSeq] of told) {
+      request(event, { senderId, upToSeq }).catch((fault) => {
+        if (!(fault instanceof WireFault)) throw fault;
+        if (PASSING.has(fault.code)) setTimeout(() => report(event, senderId, upToSeq), (fault.retryAfter ?? 1) * 1000);
+      });
+    }
+  }
 }
 
 /** @param {WireMessage} message */
