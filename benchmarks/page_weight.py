@@ -31,27 +31,25 @@ def visit(context: BrowserContext, origin: str) -> Fetched:
     network.send("Network.enable")
     kinds: dict[str, tuple[str, str]] = {}
     cached: set[str] = set()
-    bodies: dict[str, int] = defaultdict(int)
+    headers: dict[str, int] = {}
     fetched: Fetched = defaultdict(list)
 
     def on_response(event: dict[str, Any]) -> None:
         response = event["response"]
+        headers[event["requestId"]] = round(response["encodedDataLength"])
         kinds[event["requestId"]] = (event["type"], response["url"].removeprefix(origin))
         if response.get("fromDiskCache") or response.get("fromPrefetchCache"):
             cached.add(event["requestId"])
-
-    def on_data(event: dict[str, Any]) -> None:
-        bodies[event["requestId"]] += event["encodedDataLength"]
 
     def on_finished(event: dict[str, Any]) -> None:
         number = event["requestId"]
         if number in kinds and number not in cached and event["encodedDataLength"] > 0:
             kind, path = kinds[number]
-            fetched[kind].append((path, round(event["encodedDataLength"]), bodies[number]))
+            size = round(event["encodedDataLength"])
+            fetched[kind].append((path, size, size - headers[number]))
 
     network.on("Network.responseReceived", on_response)
     network.on("Network.requestServedFromCache", lambda event: cached.add(event["requestId"]))
-    network.on("Network.dataReceived", on_data)
     network.on("Network.loadingFinished", on_finished)
     page.goto(origin, wait_until="networkidle")
     page.locator(".my-id-display strong").wait_for()

@@ -39,6 +39,10 @@ def _files() -> Any:
     return mongoengine.get_db()[f"{BUCKET}.files"]
 
 
+def _chunks() -> Any:
+    return mongoengine.get_db()[f"{BUCKET}.chunks"]
+
+
 def _spent(owner: str) -> int:
     since = now() - QUOTA_WINDOW
     found = _files().find({"metadata.owner": owner, "uploadDate": {"$gt": since}}, {"length": 1})
@@ -61,16 +65,24 @@ def keep(owner: str, stream: IO[bytes]) -> str:
     if not block:
         raise Refusal("validation", "The file is empty.", errors={"file": "The file is empty."})
     name = secrets.token_urlsafe(NAME_BYTES)
-    target = _bucket().open_upload_stream_with_id(name, name, metadata={"owner": owner, "messages": []})
     try:
-        while block:
-            target.write(block)
-            block = stream.read(CHUNK_BYTES)
-        target.close()
+        _write(name, owner, stream, block)
     except BaseException:
-        target.abort()  # what was written of it goes, too
+        _chunks().delete_many({"files_id": name})  # what was written of it goes, too
         raise
     return name
+
+
+def _write(name: str, owner: str, stream: IO[bytes], block: bytes) -> None:
+    """Lay out `block` and the rest of `stream` as GridFS does, chunk by chunk: the driver's own writer holds back
+    48 MB in memory before it writes any, for each upload that runs."""
+    count = length = 0
+    while block:
+        _chunks().insert_one({"files_id": name, "n": count, "data": block})
+        count, length = count + 1, length + len(block)
+        block = stream.read(CHUNK_BYTES)
+    file = {"_id": name, "filename": name, "length": length, "chunkSize": CHUNK_BYTES, "uploadDate": now()}
+    _files().insert_one(file | {"metadata": {"owner": owner, "messages": []}})
 
 
 def open_stream(name: str) -> GridOut:
@@ -121,7 +133,7 @@ def sweep() -> int:
     for name in _unreferenced(before):
         _bucket().delete(name)
         swept += 1
-    chunks = mongoengine.get_db()[f"{BUCKET}.chunks"]
+    chunks = _chunks()
     # A chunk's ObjectId carries the second it was written in: those of an upload that is still running are young.
     for name in chunks.distinct("files_id", {"n": 0}):
         if _files().find_one({"_id": name}, {"_id": 1}) is None:

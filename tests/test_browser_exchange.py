@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import Enter, Person, talk
+from tests.wire import Wire
 
 pytest_plugins = ["tests.doorway"]
 
@@ -14,7 +15,6 @@ NOTE_MODALS = """() => {
   globalThis.modalsShown = 0;
   const modal = document.querySelector("#key-exchange");
   new MutationObserver(() => { globalThis.modalsShown += modal.open ? 1 : 0; }).observe(modal, { attributes: true });
-  return !modal.open;
 }"""
 
 
@@ -112,20 +112,17 @@ def test_a_target_who_is_away_is_asked_by_an_asker_who_went_and_came_back_too(ma
 def test_two_who_ask_each_other_at_once_are_connected_without_a_modal(mara: Person, jonas: Person) -> None:
     mara.add(jonas)
     jonas.add(mara)
-    # Neither hears of the other's ask before having asked: both have clicked while their line was held.
-    for one in (mara, jonas):
-        one.context.set_offline(True)
-        one.tolerate("ERR_INTERNET_DISCONNECTED", "WebSocket connection")
-    mara.page.goto("about:blank")
-    jonas.page.goto("about:blank")
-    for one in (mara, jonas):
-        one.context.set_offline(False)
-        one.page.goto(one.origin)
-        one.open_chat(jonas if one is mara else mara)
-    shown = [one.page.evaluate(NOTE_MODALS) for one in (mara, jonas)]
-    assert shown == [True, True]
-    mara.page.evaluate("document.querySelector('#exchange-keys').click()")
-    jonas.page.evaluate("document.querySelector('#exchange-keys').click()")
+    wires = [Wire(mara), Wire(jonas)]
+    for one, other in ((mara, jonas), (jonas, mara)):
+        one.open_chat(other)
+        one.page.evaluate(NOTE_MODALS)
+    for wire in wires:
+        wire.hold()  # neither hears of the other's ask before having asked
+    for one, other in ((mara, jonas), (jonas, mara)):
+        one.ask()
+        one.wait_for_state(other, "pending")
+    for wire in wires:
+        wire.release()
     for one, other in ((mara, jonas), (jonas, mara)):
         one.wait_for_state(other, "connected")
     for one in (mara, jonas):

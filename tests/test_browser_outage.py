@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, WebSocketRoute, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser import Enter, Person, connect
 from tests.doorway import doorway
 from tests.people import Server
+from tests.wire import Wire
 
 pytest_plugins = ["tests.doorway"]
 
@@ -57,29 +58,6 @@ def test_a_server_that_dies_and_comes_back_loses_and_doubles_nothing(browser: Br
             one.reload()
             one.open_chat(other)
             assert sorted(one.texts()) == sorted(shown)
-
-
-class Wire:
-    """What lies between a page and the server's socket: loses the frames that `loses` is true for, and may be cut."""
-
-    def __init__(self, person: Person) -> None:
-        self.loses: Callable[[str], bool] = lambda _: False
-        self._page: WebSocketRoute | None = None
-        person.tolerate("WebSocket connection")
-        person.context.route_web_socket(re.compile("/socket.io/"), self._on_socket)
-        person.reload()
-
-    def _on_socket(self, page: WebSocketRoute) -> None:
-        server = page.connect_to_server()
-        page.on_message(lambda frame: self.loses(str(frame)) or server.send(frame))
-        server.on_message(lambda frame: self.loses(str(frame)) or page.send(frame))
-        self._page = page
-
-    def cut(self) -> None:
-        """End the line; the page comes back by itself, to a wire that loses nothing."""
-        self.loses = lambda _: False
-        assert self._page is not None
-        self._page.close(code=1011)
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+"""What lies between a page and the server's socket, in the hands of a test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import WebSocketRoute
+
+from tests.browser import Person
+
+
+class Wire:
+    """Loses the frames that `loses` is true for, may hold back what the server says, and may be cut.
+
+    The page is loaded anew to come onto it.
+    """
+
+    def __init__(self, person: Person) -> None:
+        self.loses: Callable[[str], bool] = lambda _: False
+        self._page: WebSocketRoute | None = None
+        self._held: list[str | bytes] | None = None
+        person.tolerate("WebSocket connection")
+        person.context.route_web_socket(re.compile("/socket.io/"), self._on_socket)
+        person.reload()
+
+    def _on_socket(self, page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        page.on_message(lambda frame: self.loses(str(frame)) or server.send(frame))
+        server.on_message(lambda frame: self._on_news(page, frame))
+        self._page = page
+
+    def _on_news(self, page: WebSocketRoute, frame: str | bytes) -> None:
+        if self._held is not None:
+            self._held.append(frame)
+        elif not self.loses(str(frame)):
+            page.send(frame)
+
+    def hold(self) -> None:
+        """Keep what the server says from the page, until `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Let the page hear what was held, and everything from now on."""
+        held, self._held = self._held or [], None
+        assert self._page is not None
+        for frame in held:
+            self._page.send(frame)
+
+    def cut(self) -> None:
+        """End the line; the page comes back by itself, to a wire that loses nothing."""
+        self.loses = lambda _: False
+        assert self._page is not None
+        self._page.close(code=1011)
