@@ -53,7 +53,8 @@ function advance(contactId, seq) {
 /** A message of mine was acknowledged under this number. @param {string} contactId @param {number} seq */
 export function noteOwn(contactId, seq) {
   const cursor = cursorOf(contactId);
-  if (cursor === undefined || seq === cursor + 1) advance(contactId, seq);
+  if (cursor !== undefined && seq !== cursor + 1) return; // what lies between is still to come
+  advance(contactId, seq);
   void remember(contactId, [], seq);
 }
 
