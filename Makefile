@@ -2,12 +2,13 @@
 PYTHON ?= python3
 PORT ?= 5000
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 JS_INSTALLED := tests/js/node_modules/.installed
 
-.PHONY: help run test lint format tools screenshots vendor lock cluster clustertest
+.PHONY: help run test lint format tools screenshots vendor lock cluster clustertest chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ cluster: tools $(INSTALLED) ## serve http://localhost:8080 from two units behind
 clustertest: tools $(INSTALLED) ## the tests of delivery and of the browser, through such a cluster
 	SOTTO_SITE=cluster $(BIN)/pytest -n 2 --dist loadfile tests/test_delivery.py tests/test_exchange.py tests/test_history.py \
 		tests/test_presence.py tests/test_calls.py tests/test_browser_*.py $(PYTEST_ARGS)
+
+chaos: tools $(INSTALLED) ## every fault ten times under traffic: what was acknowledged is there once and in order
+	$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 lint: $(INSTALLED) $(JS_INSTALLED) ## format, lint and types of Python and JavaScript
 	$(BIN)/ruff check .

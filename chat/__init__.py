@@ -127,6 +127,7 @@ def _flask_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         "JWT_DECODE_ALGORITHMS": ["HS256"],
         "JWT_TOKEN_LOCATION": ["headers", "cookies"],
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=values["TOKEN_LIFETIME_S"]),
+        "JWT_ENCODE_NBF": False,  # what it would say is in iat
         "JWT_ACCESS_COOKIE_NAME": "sotto_token",
         "JWT_ACCESS_CSRF_COOKIE_NAME": "sotto_csrf",
         "JWT_COOKIE_SAMESITE": "Strict",

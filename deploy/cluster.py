@@ -58,13 +58,21 @@ def nginx_conf(port: int, units: list[int], folder: Path) -> str:
 class Cluster:
     """`origin` is its address; `units` the ports of its gunicorn units, any of which may be killed and started anew."""
 
-    def __init__(self, folder: Path, port: int, count: int = 2, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        count: int = 2,
+        environ: Mapping[str, str] | None = None,
+        unit_environ: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port
         self.origin = f"http://localhost:{port}"
         self.units = [free_port() for _ in range(count)]
         self._redis_port = free_port()
+        self._unit_environ = dict(unit_environ or {})
         given = dict(os.environ if environ is None else environ)
         self._environ = given | {
             "SOTTO_ENV": "production",
@@ -106,7 +114,7 @@ class Cluster:
 
     def start_unit(self, index: int) -> None:
         """Start one unit, and wait until it answers."""
-        bind = {"BIND": f"{HOST}:{self.units[index]}"}
+        bind = self._unit_environ | {"BIND": f"{HOST}:{self.units[index]}"}
         command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "app:app"]
         self._spawn(f"unit{index}", command, bind)
         self._wait(self.units[index], f"unit{index}")

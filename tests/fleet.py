@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.cluster import Cluster, free_port
@@ -31,10 +32,10 @@ class Unit(Server):
 class Fleet(Server):
     """A Sotto of two units; `origin` is nginx."""
 
-    def __init__(self, instance: Path, **settings: str) -> None:
+    def __init__(self, instance: Path, unit_environ: Mapping[str, str] | None = None, **settings: str) -> None:
         environ = os.environ | WIDE | {"MONGODB_URI": "", "LOG_LEVEL": "WARNING"} | settings
         port = free_port()
-        self.cluster = Cluster(instance / f"fleet-{port}", port, environ=environ)
+        self.cluster = Cluster(instance / f"fleet-{port}", port, environ=environ, unit_environ=unit_environ)
         self.database_uri = self.cluster.database_uri
         self.origin = self.cluster.origin
         self.log = self.cluster.folder / "unit0.log"
@@ -44,6 +45,13 @@ class Fleet(Server):
     def start(self) -> None:
         """Start all of it."""
         self.cluster.start()
+
+    def kill(self) -> None:
+        """End it as a power cut would; the database comes back by itself."""
+        for index in range(len(self.units)):
+            self.cluster.kill(f"unit{index}")
+        self.cluster.kill("redis")
+        self.cluster.kill("nginx")
 
     def stop(self) -> None:
         """End all of it."""
