@@ -53,7 +53,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     )
     app.config.update(values | _flask_settings(values))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    _connect_database(values["MONGODB_URI"])
+    _connect_database(values["MONGODB_URI"], values["COMMIT_TIMEOUT_S"])
     cli.migrate_if_embedded(values, environ)
 
     app.extensions["sotto_accounts"] = Accounts(values["REGISTRATION"], values["SOTTO_ASYNC_MODE"])
@@ -151,7 +151,7 @@ def _flask_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _connect_database(uri: str) -> None:
+def _connect_database(uri: str, timeout_s: int) -> None:
     mongoengine.disconnect()
     mongoengine.connect(
         host=uri,
@@ -162,6 +162,8 @@ def _connect_database(uri: str) -> None:
         journal=True,
         serverSelectionTimeoutMS=3000,
         connectTimeoutMS=3000,
+        # A database that hangs is told apart from a slow one by this alone: who waits for it is answered `busy`.
+        timeoutMS=timeout_s * 1000,
     )
 
 

@@ -19,6 +19,8 @@ class Cable:
         self._lock = threading.Lock()
         self._whole = threading.Event()
         self._whole.set()
+        self._flows = threading.Event()
+        self._flows.set()
         self._door = socket.create_server((HOST, 0))
         self.port = int(self._door.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,6 +48,7 @@ class Cable:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):  # either side may end at any time; the other one is then ended, too
             while block := source.recv(BLOCK_BYTES):
+                self._flows.wait()
                 sink.sendall(block)
         self._end(source, sink)
 
@@ -64,11 +67,17 @@ class Cable:
             ends = list(self._ends)
         self._end(*ends)
 
+    def freeze(self) -> None:
+        """Keep every line open, and let nothing through: what a machine that lost its power looks like."""
+        self._flows.clear()
+
     def heal(self) -> None:
-        """Let lines through again."""
+        """Let lines through again, with what was held back."""
         self._whole.set()
+        self._flows.set()
 
     def close(self) -> None:
         """End for good."""
+        self._flows.set()
         self.cut()
         self._door.close()
