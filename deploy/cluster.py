@@ -99,13 +99,17 @@ class Cluster:
             if shutil.which(program) is None:
                 raise ClusterFault(f"{program} is not installed")
         subprocess.run([sys.executable, "-m", "flask", "sotto", "migrate"], cwd=HOUSE, env=self._environ, check=True)
-        self.start_redis()
-        for index in range(len(self.units)):
-            self.start_unit(index)
-        conf = self.folder / "nginx.conf"
-        conf.write_text(nginx_conf(self.port, self.units, self.folder))
-        self._spawn("nginx", ["nginx", "-p", str(self.folder), "-c", str(conf)])
-        self._wait(self.port, "nginx")
+        try:
+            self.start_redis()
+            for index in range(len(self.units)):
+                self.start_unit(index)
+            conf = self.folder / "nginx.conf"
+            conf.write_text(nginx_conf(self.port, self.units, self.folder))
+            self._spawn("nginx", ["nginx", "-p", str(self.folder), "-c", str(conf)])
+            self._wait(self.port, "nginx")
+        except ClusterFault:
+            self.stop()
+            raise
 
     def start_redis(self) -> None:
         """Start Redis without anything it knew before."""
