@@ -1,5 +1,6 @@
 // The open conversation: header, live rows, typing, receipts of reading.
 
+import { chose } from "./choices.js";
 import { isOnline, markOpen, onPresence } from "./contacts.js";
 import { ask, cancel, isPending, onIncoming, waitingRequests } from "./exchange.js";
 import { contactOf, onChange, read, update } from "./keystore.js";
@@ -154,7 +155,7 @@ function markRead() {
   const seq = Number(/** @type {HTMLElement | undefined} */ (last)?.dataset.seq ?? 0);
   const contact = contactOf(read(), contactId);
   if (!contact || (seq <= (contact.readSeq ?? 0) && !contact.unread)) return;
-  if (seq > 0) report("message_read", contactId, seq);
+  if (seq > 0 && !chose("readPrivately")) report("message_read", contactId, seq);
   const id = contactId;
   void update((book) => {
     const mine = contactOf(book, id);

@@ -215,10 +215,21 @@ export async function sync() {
   drain(standings);
   for (const [contactId, standing] of Object.entries(standings)) {
     advance(contactId, standing.upToSeq);
+    await noteReadElsewhere(contactId, standing.readByMe);
     for (const listener of standingListeners) listener(contactId, standing);
   }
   gapMs = buffered.length > 0 ? Math.min(gapMs * 2, GAP_MAX_MS) : GAP_MS;
   if (buffered.length > 0) askForGap();
+}
+
+/** What I have read in another browser is not unread here. @param {string} contactId @param {number} readByMe */
+async function noteReadElsewhere(contactId, readByMe) {
+  const known = contactOf(read(), contactId);
+  if (!known || readByMe < (cursorOf(contactId) ?? 0) || readByMe <= (known.readSeq ?? 0)) return;
+  await update((book) => {
+    const contact = contactOf(book, contactId);
+    if (contact) Object.assign(contact, { unread: 0, readSeq: Math.max(contact.readSeq ?? 0, readByMe) });
+  });
 }
 
 /** @param {string} contactId @param {number | undefined} from @param {number} upTo */
