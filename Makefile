@@ -73,5 +73,6 @@ tools:
 	@command -v npm >/dev/null || deploy/require.sh nodejs npm
 	@command -v chromium >/dev/null || deploy/require.sh chromium
 	@command -v redis-server >/dev/null || deploy/require.sh redis-server
+	@command -v turnserver >/dev/null || deploy/require.sh coturn
 	@command -v nginx >/dev/null || deploy/require.sh nginx-light
 	@fc-list 2>/dev/null | grep -qi emoji || deploy/require.sh fontconfig fonts-noto-color-emoji

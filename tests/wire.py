@@ -11,13 +11,14 @@ from tests.browser import Person
 
 
 class Wire:
-    """Loses the frames that `loses` is true for, may hold back what the server says, and may be cut.
+    """Loses the frames that `loses` is true for, puts what the server says through `alters`, holds it back, may be cut.
 
     The page is loaded anew to come onto it.
     """
 
     def __init__(self, person: Person) -> None:
         self.loses: Callable[[str], bool] = lambda _: False
+        self.alters: Callable[[str], str] = lambda frame: frame
         self._page: WebSocketRoute | None = None
         self._held: list[str | bytes] | None = None
         person.tolerate("WebSocket connection")
@@ -34,7 +35,7 @@ class Wire:
         if self._held is not None:
             self._held.append(frame)
         elif not self.loses(str(frame)):
-            page.send(frame)
+            page.send(self.alters(str(frame)))
 
     def hold(self) -> None:
         """Keep what the server says from the page, until `release`."""

@@ -26,7 +26,7 @@ function ring(context) {
 
 /** Begin to ring; a browser that was not clicked yet stays silent, and the dialog tells all the same. */
 export function startRinging() {
-  if (ringing) return;
+  if (ringing || !navigator.userActivation?.hasBeenActive) return;
   const context = new AudioContext();
   ring(context);
   ringing = { context, timer: setInterval(() => ring(context), EVERY_MS) };

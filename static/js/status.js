@@ -7,6 +7,8 @@ const text = /** @type {HTMLElement} */ (banner.querySelector(".banner-text"));
 const dismiss = /** @type {HTMLButtonElement} */ (banner.querySelector("button"));
 
 let timer = 0;
+/** Whether what is shown passes by itself or by a click. */
+let passing = false;
 /** What stays until it is over (a lost connection), shown again when a passing sentence has gone. */
 let lasting = "";
 
@@ -29,6 +31,7 @@ function show(sentence, mood) {
 
 function hide() {
   clearTimeout(timer);
+  passing = false;
   if (lasting) show(lasting, "bad");
   else banner.hidden = true;
   dismiss.hidden = true;
@@ -41,6 +44,7 @@ function hide() {
  */
 export function say(sentence, mood = "info") {
   clearTimeout(timer);
+  passing = true;
   show(sentence, mood);
   dismiss.hidden = mood !== "bad";
   if (mood !== "bad") timer = setTimeout(hide, SHOWN_MS);
@@ -52,7 +56,7 @@ export function say(sentence, mood = "info") {
  */
 export function sayWhile(sentence) {
   lasting = sentence;
-  hide();
+  if (sentence || !passing) hide(); // what was said meanwhile is not over because the other is
 }
 
 dismiss.addEventListener("click", hide);

@@ -1,0 +1,130 @@
+"""Calls that do not come about, or end otherwise than by a click: a sentence each time, and nothing left running."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser import Enter, Person, connect
+from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end
+from tests.people import Server
+from tests.wire import Wire
+
+pytest_plugins = ["tests.doorway"]
+
+Pair = tuple[Person, Person]
+MISSED = "Missed call"
+
+
+@pytest.fixture
+def phones(browser: Browser, site: Server) -> Iterator[Pair]:
+    """Two who may call each other."""
+    with callers(browser, site.origin) as people:
+        yield people
+
+
+def altered(frame: str, event: str) -> str:
+    """The frame with one byte of the sealed signal of this event flipped."""
+    if f'["{event}"' not in frame:
+        return frame
+    start = frame.index("[")
+    name, first, *rest = json.loads(frame[start:])
+    sealed = first["signal"] if event == "incoming_call" else first
+    envelope = json.loads(sealed)
+    envelope["content"][7] ^= 1
+    flipped = json.dumps(envelope)
+    return frame[:start] + json.dumps([name, first | {"signal": flipped} if sealed is not first else flipped, *rest])
+
+
+def test_a_declined_call_says_so(phones: Pair) -> None:
+    mara, jonas = phones
+    ring(mara, jonas)
+    jonas.button("Decline").click()
+    expect(mara.banner).to_contain_text(f"{jonas.username} declined the call.")
+    wait_for_end(mara, jonas)
+
+
+def shorten_ringing(route: Route) -> None:
+    """Serve the module of calls as it is, but for the 45 seconds."""
+    answer = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
+    text, found = re.subn(r"RING_MS = 45_000", "RING_MS = 1_000", answer.text())
+    assert found == 1, "a caller rings for 45 s"
+    route.fulfill(response=answer, body=text)
+
+
+def test_a_call_that_nobody_answers_ends_and_is_a_line_in_the_history(phones: Pair) -> None:
+    mara, jonas = phones
+    mara.page.route(re.compile(r"/js/calls\.\w+\.js"), shorten_ringing)
+    ring(mara, jonas)
+    expect(mara.banner).to_contain_text(f"{jonas.username} did not answer.")
+    expect(jonas.page.locator(".message", has_text=MISSED)).to_have_count(1)
+    expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
+    wait_for_end(mara, jonas)
+
+
+def test_a_call_to_somebody_who_is_away_is_a_line_they_find_later(phones: Pair) -> None:
+    mara, jonas = phones
+    jonas.page.goto("about:blank")
+    expect(mara.page.locator(".chat-presence")).to_have_text("offline")
+    mara.button(f"Start call with {jonas.username}").click()
+    expect(mara.banner).to_contain_text(f"{jonas.username} is offline. They will see that you called.")
+    wait_for_end(mara)
+    jonas.page.goto(jonas.origin)
+    jonas.open_chat(mara)
+    expect(jonas.page.locator(".message", has_text=MISSED)).to_have_count(1)
+
+
+def test_who_is_in_a_call_is_busy_for_others(phones: Pair, enter: Enter) -> None:
+    mara, jonas = phones
+    third = enter("third", permissions=MEDIA)
+    connect(third, jonas)
+    jonas.open_chat(mara)
+    talk(mara, jonas)
+    third.button(f"Start call with {jonas.username}").click()
+    expect(third.banner).to_contain_text(f"{jonas.username} is in another call.")
+    wait_for_end(third)
+    assert statistics(mara)["state"] == "connected"
+
+
+def test_without_a_microphone_there_is_a_sentence_and_no_call(browser: Browser, site: Server, enter: Enter) -> None:
+    mara, jonas = enter("mara", permissions=[]), enter("jonas", permissions=MEDIA)
+    connect(mara, jonas)
+    mara.button(f"Start call with {jonas.username}").click()
+    expect(mara.banner).to_contain_text("microphone")
+    wait_for_end(mara, jonas)
+
+
+def test_a_page_that_is_closed_in_a_call_ends_it_at_the_other_side(phones: Pair) -> None:
+    mara, jonas = phones
+    talk(mara, jonas)
+    jonas.page.goto("about:blank")
+    expect(mara.banner).to_contain_text(f"The call with {jonas.username} has ended.")
+    wait_for_end(mara)
+
+
+def test_an_offer_that_was_altered_on_the_way_does_not_ring(phones: Pair) -> None:
+    mara, jonas = phones
+    wire = Wire(jonas)
+    jonas.open_chat(mara)
+    wire.alters = lambda frame: altered(frame, "incoming_call")
+    mara.button(f"Start call with {jonas.username}").click()
+    expect(jonas.banner).to_contain_text(f"A call from {mara.username} was refused: its set-up was altered on the way")
+    expect(jonas.page.locator("#incoming-call")).to_be_hidden()
+    mara.button("End call").click()
+    wait_for_end(mara, jonas)
+
+
+@pytest.mark.parametrize("event", ["call_accepted", "receive_ice_candidate"])
+def test_a_call_whose_set_up_is_altered_on_the_way_ends_with_a_warning(phones: Pair, event: str) -> None:
+    mara, jonas = phones
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    wire.alters = lambda frame: altered(frame, event)
+    ring(mara, jonas)
+    answer(jonas)
+    expect(mara.banner).to_contain_text(f"The call with {jonas.username} was ended: its set-up was altered on the way.")
+    wait_for_end(mara, jonas)

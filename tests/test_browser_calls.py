@@ -1,0 +1,151 @@
+"""Calls between two browsers: sound and picture really flow, and what the server carried says nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import Person
+from tests.calling import answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.people import Server
+
+pytest_plugins = ["tests.doorway"]
+
+Pair = tuple[Person, Person]
+CLEAR = re.compile(r"a=fingerprint|candidate:|a=ice-ufrag|UDP/TLS|\bIP4\b|\d+\.\d+\.\d+\.\d+")
+
+
+@pytest.fixture(scope="module")
+def phones(browser: Browser, site: Server) -> Iterator[Pair]:
+    """Two who may call each other."""
+    with callers(browser, site.origin) as people:
+        yield people
+
+
+@pytest.fixture
+def idle(phones: Pair) -> Iterator[Pair]:
+    """The two without a call, before and after."""
+    for one in phones:
+        one.record.clear()
+    yield phones
+    for one in phones:
+        one.page.evaluate("document.querySelector('#end-call').click()")  # nothing happens without a call
+    wait_for_end(*phones)
+
+
+def test_sound_flows_both_ways_and_either_side_may_end_it(idle: Pair) -> None:
+    for caller, callee in (idle, idle[::-1]):
+        talk(caller, callee)
+        expect(caller.page.locator(".call-timer")).to_have_text(re.compile(r"^0:0[1-9]$"))
+        expect(caller.page.locator(".call-quality")).to_contain_text("Connection good")
+        callee.button("End call").click()
+        expect(caller.banner).to_contain_text(f"The call with {callee.username} has ended.")
+        wait_for_end(caller, callee)
+
+
+def test_the_caller_may_end_it_while_it_rings_and_the_other_has_missed_it(idle: Pair) -> None:
+    mara, jonas = idle
+    ring(mara, jonas)
+    mara.button("End call").click()
+    expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
+    wait_for_end(mara, jonas)
+
+
+def energy_of(listener: Person, packets: int) -> float:
+    """The energy of the next packets of audio (50 a second) that a listener gets; the microphone beeps every second."""
+    before = statistics(listener)
+    listener.until(lambda: statistics(listener)["audioIn"] > before["audioIn"] + packets, f"{packets} packets")
+    return float(statistics(listener)["energyIn"] - before["energyIn"])
+
+
+def test_a_muted_microphone_sends_silence(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    jonas.until(lambda: statistics(jonas)["energyIn"] > 0, "sound that can be heard")
+    mara.button("Mute").click()
+    expect(mara.button("Unmute")).to_have_attribute("aria-pressed", "true")
+    energy_of(jonas, 50)  # what was on its way is through
+    silent = energy_of(jonas, 100)
+    mara.button("Unmute").click()
+    assert silent < energy_of(jonas, 100) / 10
+
+
+def test_a_camera_is_switched_on_and_off_in_the_call(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    picture = jonas.page.locator(".their-video")
+    expect(picture).to_be_hidden()
+    mara.button("Camera").click()
+    expect(picture).to_be_visible()
+    jonas.until(lambda: statistics(jonas)["videoIn"] > 0, "pictures")
+    assert jonas.page.evaluate("document.querySelector('.their-video').videoWidth") > 0
+    mara.button("Camera").click()
+    expect(picture).to_be_hidden()
+
+
+def test_what_the_server_carried_holds_no_description_no_address_and_no_candidate(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+    for one in idle:
+        carried = [frame for frame in one.record.frames if "call" in frame or "candidate" in frame]
+        assert any('"call_user"' in frame or '"incoming_call"' in frame for frame in carried)
+        assert any("ice_candidate" in frame for frame in carried)
+        for frame in carried:
+            assert not CLEAR.search(frame), frame
+        for frame in one.record.frames:
+            if '"incoming_call"' in frame:
+                assert json.loads(json.loads(frame[frame.index("[") :])[1]["signal"]).keys() == {"iv", "content"}
+
+
+def test_both_who_call_at_once_are_in_one_call_without_ringing(idle: Pair) -> None:
+    mara, jonas = idle
+    for one in idle:
+        one.page.evaluate("document.querySelector('#start-call').click()")
+    for one in idle:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+        expect(one.page.locator("#incoming-call")).to_be_hidden()
+    wait_for_sound(mara, jonas)
+
+
+def test_another_network_is_found_without_losing_the_call(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    before = [one.page.evaluate(UFRAG) for one in idle]
+    # What a browser does when its network is another one: the way it had is dead, and it looks for a new one.
+    mara.page.evaluate(FAIL)
+    mara.until(lambda: [one.page.evaluate(UFRAG) for one in idle] != before, "new ways to be offered")
+    mara.until(lambda: statistics(mara)["state"] == "connected", "the connection to be back")
+    wait_for_sound(mara, jonas)
+
+
+UFRAG = """async () => {
+  const { currentCall } = await import("/static/js/calls.js");
+  return /a=ice-ufrag:(\\S+)/.exec(currentCall().peer.connection.localDescription.sdp)[1];
+}"""
+FAIL = """async () => {
+  const { currentCall } = await import("/static/js/calls.js");
+  const { peer } = currentCall();
+  Object.defineProperty(peer.connection, "connectionState", { value: "failed", configurable: true });
+  peer.events.onState("failed");
+  setTimeout(() => delete peer.connection.connectionState, 1000);
+}"""
+
+
+def test_a_call_that_is_answered_in_one_tab_is_silent_in_the_others(idle: Pair) -> None:
+    mara, jonas = idle
+    tab = jonas.second_tab()
+    ring(mara, jonas)
+    expect(tab.page.locator("#incoming-call")).to_be_visible()
+    answer(tab)
+    expect(jonas.page.locator("#incoming-call")).to_be_hidden()
+    wait_for_sound(mara, tab)
+    assert statistics(jonas) == {}
+    mara.button("End call").click()
+    wait_for_end(mara, tab)
+    tab.page.close()
