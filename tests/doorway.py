@@ -21,6 +21,8 @@ ARGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A microphone that beeps; who may use it is a matter of `permissions`, as with a real one.
+    "--use-fake-device-for-media-stream",
 )
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 

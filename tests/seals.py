@@ -17,6 +17,15 @@ def _coordinate(number: int) -> str:
     return base64.urlsafe_b64encode(number.to_bytes(32)).rstrip(b"=").decode()
 
 
+def _number(coordinate: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(coordinate + "=" * (-len(coordinate) % 4)))
+
+
+def _public_key(jwk: str) -> ec.EllipticCurvePublicKey:
+    point = json.loads(jwk)
+    return ec.EllipticCurvePublicNumbers(_number(point["x"]), _number(point["y"]), ec.SECP256R1()).public_key()
+
+
 @dataclass(frozen=True)
 class KeyPair:
     """One side's P-256 pair; `public` and `private` are JWK strings, `d` the private number in base64url."""
@@ -44,19 +53,29 @@ class KeyPair:
     def private(self) -> str:
         return json.dumps(self._members() | {"d": self.d})
 
-    def _cipher(self, theirs: KeyPair) -> AESGCM:
-        return AESGCM(self.key.exchange(ec.ECDH(), theirs.key.public_key()))
+    @classmethod
+    def of(cls, private: str) -> KeyPair:
+        """The pair of a private JWK, as the browser keeps it."""
+        return cls(ec.derive_private_key(_number(json.loads(private)["d"]), ec.SECP256R1()))
 
-    def seal(self, words: str, theirs: KeyPair) -> str:
-        """The envelope (text) of `words` for the holder of `theirs`."""
+    def _cipher(self, theirs: KeyPair | str) -> AESGCM:
+        public = _public_key(theirs) if isinstance(theirs, str) else theirs.key.public_key()
+        return AESGCM(self.key.exchange(ec.ECDH(), public))
+
+    def seal(self, words: str | bytes, theirs: KeyPair | str) -> str:
+        """The envelope (text) of words or bytes for the holder of `theirs`: a pair, or a public JWK."""
         iv = os.urandom(IV_BYTES)
-        content = self._cipher(theirs).encrypt(iv, words.encode(), None)
+        content = self._cipher(theirs).encrypt(iv, words.encode() if isinstance(words, str) else words, None)
         return json.dumps({"iv": list(iv), "content": list(content)}, separators=(",", ":"))
 
-    def open(self, envelope: str, theirs: KeyPair) -> str:
+    def open(self, envelope: str, theirs: KeyPair | str) -> str:
         """The words in an envelope; raises InvalidTag when it was not sealed between these two."""
+        return self.open_bytes(envelope, theirs).decode()
+
+    def open_bytes(self, envelope: str | bytes, theirs: KeyPair | str) -> bytes:
+        """The bytes in an envelope; raises InvalidTag when it was not sealed between these two."""
         parts = json.loads(envelope)
-        return self._cipher(theirs).decrypt(bytes(parts["iv"]), bytes(parts["content"]), None).decode()
+        return self._cipher(theirs).decrypt(bytes(parts["iv"]), bytes(parts["content"]), None)
 
 
 MINE, THEIRS = KeyPair.fresh(), KeyPair.fresh()
