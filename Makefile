@@ -2,12 +2,13 @@
 PYTHON ?= python3
 PORT ?= 5000
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 JS_INSTALLED := tests/js/node_modules/.installed
 
-.PHONY: help run test lint format tools screenshots vendor lock
+.PHONY: help run test lint format tools screenshots vendor lock cluster clustertest chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +19,16 @@ run: $(INSTALLED) ## serve http://localhost:5000 (another port: make run PORT=80
 
 test: tools lint ## every check and test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+cluster: tools $(INSTALLED) ## serve http://localhost:8080 from two units behind nginx, with Redis between them
+	@exec $(BIN)/python -m deploy.cluster
+
+clustertest: tools $(INSTALLED) ## the tests of delivery and of the browser, through such a cluster
+	SOTTO_SITE=cluster $(BIN)/pytest -n 2 --dist loadfile tests/test_delivery.py tests/test_exchange.py tests/test_history.py \
+		tests/test_presence.py tests/test_calls.py tests/test_browser_*.py $(PYTEST_ARGS)
+
+chaos: tools $(INSTALLED) ## every fault ten times under traffic: what was acknowledged is there once and in order
+	$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 lint: $(INSTALLED) $(JS_INSTALLED) ## format, lint and types of Python and JavaScript
 	$(BIN)/ruff check .
@@ -61,4 +72,6 @@ $(JS_INSTALLED): tests/js/package-lock.json
 tools:
 	@command -v npm >/dev/null || deploy/require.sh nodejs npm
 	@command -v chromium >/dev/null || deploy/require.sh chromium
+	@command -v redis-server >/dev/null || deploy/require.sh redis-server
+	@command -v nginx >/dev/null || deploy/require.sh nginx-light
 	@fc-list 2>/dev/null | grep -qi emoji || deploy/require.sh fontconfig fonts-noto-color-emoji

@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         uri = embedded_db.ensure_running(Path(folder))
         mongoengine.connect(host=uri, tz_aware=True, uuidRepresentation="standard")
-        cli.migrate()
+        cli.migrate(uri)
         people = {length: _fill(length) for length in LENGTHS}
         samples: dict[int, list[float]] = {length: [] for length in LENGTHS}
         for _ in range(ROUNDS):  # interleaved, so that a noisy moment of the machine falls on all alike

@@ -15,15 +15,20 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from chat import cli, embedded_db, errors, frames, settings, uploads
+from chat import cli, embedded_db, errors, frames, settings, shared, uploads
 from chat.accounts import Accounts
 from chat.assets import Assets
+from chat.bus import Bus
 from chat.calls import Calls
 from chat.delivery import Delivery
 from chat.events import register_events
+from chat.events.workers import LIFE_S
 from chat.extensions import compress, jwt, limiter, socketio
+from chat.numbers import Numbers, SharedNumbers
 from chat.presence import Presence
 from chat.routes import register_routes
+from chat.shared_calls import SharedLedger
+from chat.shared_presence import SharedPresence
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -48,15 +53,14 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     )
     app.config.update(values | _flask_settings(values))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    _connect_database(values["MONGODB_URI"])
+    _connect_database(values["MONGODB_URI"], values["COMMIT_TIMEOUT_S"])
     cli.migrate_if_embedded(values, environ)
 
     app.extensions["sotto_accounts"] = Accounts(values["REGISTRATION"], values["SOTTO_ASYNC_MODE"])
+    app.extensions |= _shared_parts(values) if values["REDIS_URL"] else _own_parts()
     app.extensions["sotto_delivery"] = Delivery(
-        values["COMMIT_BATCH"], values["COMMIT_QUEUE"], values["COMMIT_TIMEOUT_S"]
+        values["COMMIT_BATCH"], values["COMMIT_QUEUE"], values["COMMIT_TIMEOUT_S"], app.extensions["sotto_numbers"]
     )
-    app.extensions["sotto_presence"] = Presence()
-    app.extensions["sotto_calls"] = Calls()
     assets = Assets(HOUSE / "static")
     assets.register(app)
     app.extensions["sotto_assets"] = assets
@@ -80,6 +84,41 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     return app
 
 
+def _own_parts() -> dict[str, Any]:
+    """What the only worker keeps in its own memory."""
+    return {
+        "sotto_redis": None,
+        "sotto_bus": None,
+        "sotto_workers": None,
+        "sotto_worker": "",
+        "sotto_numbers": Numbers(),
+        "sotto_presence": Presence(),
+        "sotto_calls": Calls(),
+    }
+
+
+def _shared_parts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, in the Redis that all workers share."""
+    redis = shared.connect(values["REDIS_URL"])
+    workers = shared.Workers(redis, LIFE_S)
+
+    def is_gone(holder: str) -> bool:
+        try:
+            return not workers.lives(holder.partition("/")[0])
+        except shared.RedisError:
+            return False
+
+    return {
+        "sotto_redis": redis,
+        "sotto_bus": Bus(values["REDIS_URL"]),
+        "sotto_workers": workers,
+        "sotto_worker": workers.id,
+        "sotto_numbers": SharedNumbers(redis),
+        "sotto_presence": SharedPresence(redis, workers.id),
+        "sotto_calls": Calls(ledger=SharedLedger(redis), is_gone=is_gone),
+    }
+
+
 def _flask_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "MAX_CONTENT_LENGTH": values["MAX_PAYLOAD_KIB"] * 1024,
@@ -88,12 +127,15 @@ def _flask_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         "JWT_DECODE_ALGORITHMS": ["HS256"],
         "JWT_TOKEN_LOCATION": ["headers", "cookies"],
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=values["TOKEN_LIFETIME_S"]),
+        "JWT_ENCODE_NBF": False,  # what it would say is in iat
         "JWT_ACCESS_COOKIE_NAME": "sotto_token",
         "JWT_ACCESS_CSRF_COOKIE_NAME": "sotto_csrf",
         "JWT_COOKIE_SAMESITE": "Strict",
         "JWT_SESSION_COOKIE": False,
         "JWT_COOKIE_SECURE": values["PUBLIC_URL"].startswith("https://"),
-        "RATELIMIT_STORAGE_URI": "memory://",
+        "RATELIMIT_STORAGE_URI": values["REDIS_URL"] or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": shared.storage_options(values["REDIS_URL"]),
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": bool(values["REDIS_URL"]),
         "RATELIMIT_STRATEGY": "moving-window",
         "RATELIMIT_HEADERS_ENABLED": True,
         "COMPRESS_ALGORITHM": ["br", "gzip"],
@@ -109,7 +151,7 @@ def _flask_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _connect_database(uri: str) -> None:
+def _connect_database(uri: str, timeout_s: int) -> None:
     mongoengine.disconnect()
     mongoengine.connect(
         host=uri,
@@ -120,6 +162,8 @@ def _connect_database(uri: str) -> None:
         journal=True,
         serverSelectionTimeoutMS=3000,
         connectTimeoutMS=3000,
+        # A database that hangs is told apart from a slow one by this alone: who waits for it is answered `busy`.
+        timeoutMS=timeout_s * 1000,
     )
 
 
@@ -136,6 +180,7 @@ def _bind_socketio(app: Flask) -> None:
     socketio.init_app(
         app,
         async_mode=values["SOTTO_ASYNC_MODE"],
+        client_manager=app.extensions["sotto_bus"],
         async_handlers=False,  # one socket's events are taken in the order they came
         manage_session=False,
         cors_allowed_origins=is_allowed_origin,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -126,3 +127,8 @@ def revoke(jti: str, expires_at: float) -> None:
 def is_revoked(jti: str) -> bool:
     """Whether this token was logged out."""
     return RevokedToken.objects(jti=jti).first() is not None
+
+
+def revoked_among(jtis: Iterable[str]) -> list[str]:
+    """Those of these tokens that were logged out."""
+    return [token.jti for token in RevokedToken.objects(jti__in=list(jtis))]

@@ -10,14 +10,32 @@ from pathlib import Path
 
 import brotli
 from flask import Flask, Response, abort, request, send_from_directory
+from rjsmin import jsmin
 
 HASH_CHARS = 12
 HASHED = re.compile(r"^(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)$")
 # Of what a path may hold, some the file system refuses with an exception of its own (NUL, overlong names).
 NAME = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 STATIC_IMPORT = re.compile(r"""^import\s(?:[^"']*?\sfrom\s)?"([^"]+)";""", re.MULTILINE)
-TEXTS = {".js", ".css", ".svg"}
+TEXTS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 YEAR_S = 365 * 24 * 3600
+
+# In the order they build upon each other; they travel as one, which costs half of what nine answers do.
+STYLES = "css/all.css"
+SHEETS = tuple(
+    f"css/{sheet}.css"
+    for sheet in (
+        "sotto",
+        "controls",
+        "panels",
+        "conversation",
+        "composer",
+        "overlays",
+        "media",
+        "calls",
+        "screens",
+    )
+)
 
 # What modules import by a bare name, and the vendored file behind it.
 LIBRARIES = {"socket.io-client": "vendor/socket.io.esm.min.js", "idb": "vendor/idb.js"}
@@ -28,29 +46,44 @@ class Assets:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._hashes: dict[Path, tuple[int, str]] = {}
-        self._compressed: dict[Path, tuple[str, bytes]] = {}
+        self._hashes: dict[str, tuple[int, str]] = {}
+        self._packs: dict[str, tuple[str, bytes]] = {}
 
-    def _hash(self, file: Path) -> str:
-        changed = file.stat().st_mtime_ns  # a file edited under `flask run` gets its new name at once
-        known = self._hashes.get(file)
+    def _files(self, name: str) -> list[Path]:
+        """The files that static file `name` is made of: itself, or all sheets."""
+        return [self._root / sheet for sheet in SHEETS] if name == STYLES else [self._root / name]
+
+    def _read(self, name: str) -> bytes:
+        return b"".join(file.read_bytes() for file in self._files(name))
+
+    def _hash(self, name: str) -> str:
+        # A file edited under `flask run` gets its new name at once.
+        changed = max(file.stat().st_mtime_ns for file in self._files(name))
+        known = self._hashes.get(name)
         if known is None or known[0] != changed:
-            known = (changed, hashlib.sha256(file.read_bytes()).hexdigest()[:HASH_CHARS])
-            self._hashes[file] = known
+            known = (changed, hashlib.sha256(self._read(name)).hexdigest()[:HASH_CHARS])
+            self._hashes[name] = known
         return known[1]
 
-    def _packed(self, file: Path) -> bytes:
-        """The file under the strongest compression, made once: a tenth smaller than what is made for each answer."""
-        known = self._compressed.get(file)
-        if known is None or known[0] != self._hash(file):
-            known = (self._hash(file), brotli.compress(file.read_bytes()))
-            self._compressed[file] = known
+    def _packed(self, name: str) -> bytes:
+        """The file under the strongest compression, our modules without their comments; made once."""
+        known = self._packs.get(name)
+        if known is None or known[0] != self._hash(name):
+            content = self._read(name)
+            if name.startswith("js/"):
+                content = jsmin(content.decode()).encode()
+            known = (self._hash(name), brotli.compress(content))
+            self._packs[name] = known
         return known[1]
 
     def url(self, name: str) -> str:
         """The URL of static file `name`, e.g. `js/main.js` → `/static/js/main.<hash>.js`."""
-        file = self._root / name
-        return f"/static/{file.parent.relative_to(self._root).as_posix()}/{file.stem}.{self._hash(file)}{file.suffix}"
+        stem, _, suffix = name.rpartition(".")
+        return f"/static/{stem}.{self._hash(name)}.{suffix}"
+
+    def styles(self) -> str:
+        """The URL of all style sheets in one."""
+        return self.url(STYLES)
 
     def modules(self, entry: str = "js/main.js") -> list[str]:
         """The URLs of all modules `entry` needs at once, itself included, for preloading; import() is for later."""
@@ -79,24 +112,29 @@ class Assets:
         """Answer `/static/<filename>`: immutable under its hashed name, to be asked for again under its plain one."""
         hashed = HASHED.match(filename)
         plain = f"{hashed['stem']}{hashed['suffix']}" if hashed else filename
-        file = self._root / plain
-        if not NAME.fullmatch(plain) or not file.resolve().is_relative_to(self._root) or not file.is_file():
+        if not NAME.fullmatch(plain) or not (plain == STYLES or self._is_ours(self._root / plain)):
             abort(404)
-        current = bool(hashed) and hashed is not None and self._hash(file) == hashed["hash"]
-        response = send_from_directory(self._root, plain, max_age=YEAR_S if current else 0)
-        if current and request.accept_encodings["br"] > 0 and file.suffix in TEXTS:
-            response.direct_passthrough = False
-            response.set_data(self._packed(file))
+        if hashed is None or self._hash(plain) != hashed["hash"]:
+            return send_from_directory(self._root, plain, max_age=0) if plain != STYLES else abort(404)
+        suffix = hashed["suffix"]
+        response = Response(mimetype=TEXTS.get(suffix, "application/octet-stream"))
+        if request.accept_encodings["br"] > 0 and suffix in TEXTS:
+            response.set_data(self._packed(plain))
             response.content_encoding = "br"
+        else:
+            response.set_data(self._read(plain))
+        if suffix in TEXTS:
             response.vary.add("Accept-Encoding")
-        if current:
-            response.cache_control.immutable = True
-            response.cache_control.public = True
-            for name in ("ETag", "Last-Modified", "Content-Disposition"):  # nobody asks again for what never changes
-                response.headers.pop(name, None)
+        response.cache_control.public = True
+        response.cache_control.max_age = YEAR_S
+        response.cache_control.immutable = True
         return response
 
+    def _is_ours(self, file: Path) -> bool:
+        return file.resolve().is_relative_to(self._root) and file.is_file()
+
     def register(self, app: Flask) -> None:
-        """Serve the files and give templates `asset()`, `modules()` and `import_map()`."""
+        """Serve the files and give templates `asset()`, `styles()`, `modules()` and `import_map()`."""
         app.add_url_rule("/static/<path:filename>", "static", self.send)
-        app.jinja_env.globals.update(asset=self.url, modules=self.modules, import_map=self.import_map)
+        given = {"asset": self.url, "styles": self.styles, "modules": self.modules, "import_map": self.import_map}
+        app.jinja_env.globals.update(given)

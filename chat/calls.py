@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 
 from chat.errors import Refusal
+from chat.models import conversation_id
 
 # The clients stop ringing after 45 s; a call nobody answered or ended is forgotten a little later.
 UNANSWERED_S = 60
@@ -35,72 +37,111 @@ class Call:
         return self.callee if person == self.caller else self.caller
 
 
-class Calls:
-    """The open calls of this process; `clock` in seconds."""
+Change = Callable[[Call | None], Call | None]
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._calls: dict[frozenset[str], Call] = {}
+
+class Ledger:
+    """The open calls, by the ids of their two people; changed one at a time."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
         self._lock = Lock()
-        self._clock = clock
 
-    def _find(self, one: str, other: str) -> Call | None:
-        call = self._calls.get(frozenset((one, other)))
+    def change(self, pair: str, change: Change) -> None:
+        """Put what `change` makes of a call (None: there is none) in its place; what it raises changes nothing."""
+        with self._lock:
+            call = change(self._calls.get(pair))
+            if call is None:
+                self._calls.pop(pair, None)
+            else:
+                self._calls[pair] = call
+
+
+class Calls:
+    """Who may signal in which call; `clock` in seconds, `is_gone` tells that a socket died with its worker."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        ledger: Ledger | None = None,
+        is_gone: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger or Ledger()
+        self._is_gone = is_gone
+        self._held: dict[str, set[tuple[str, str]]] = {}
+
+    def _open(self, call: Call | None) -> Call | None:
         if call and not call.answered and self._clock() - call.began > UNANSWERED_S:
-            del self._calls[frozenset((one, other))]
             return None
         return call
 
-    def _hold(self, call: Call, person: str, socket: str) -> None:
+    def _hold(self, call: Call, person: str, socket: str) -> Call:
         """Let `socket` hold the call for `person`; raises when another socket that is still there does."""
         holder = call.holders.get(person)
-        if holder not in (None, socket) and person not in call.lost:
+        if holder not in (None, socket) and person not in call.lost and not self._is_gone(str(holder)):
             raise Refusal("not_asked", "This call is open in another tab.")
         call.holders[person] = socket
         call.lost.pop(person, None)
+        self._held.setdefault(socket, set()).add((person, call.other(person)))
+        return call
 
     def open(self, caller: str, callee: str, socket: str) -> None:
         """Begin a call, or offer anew in one that is open (an ICE restart, or both called at once)."""
-        with self._lock:
-            call = self._find(caller, callee)
-            if call is None:
-                call = Call(caller, callee, self._clock())
-                self._calls[frozenset((caller, callee))] = call
-            self._hold(call, caller, socket)
+
+        def change(call: Call | None) -> Call:
+            return self._hold(self._open(call) or Call(caller, callee, self._clock()), caller, socket)
+
+        self._ledger.change(conversation_id(caller, callee), change)
 
     def signal(self, person: str, other: str, socket: str) -> None:
         """Let `person` answer or signal; raises Refusal not_asked."""
-        with self._lock:
-            call = self._find(person, other)
+
+        def change(call: Call | None) -> Call:
+            call = self._open(call)
             if call is None:
                 raise Refusal("not_asked", "This call is no longer open.")
-            self._hold(call, person, socket)
+            return self._hold(call, person, socket)
+
+        self._ledger.change(conversation_id(person, other), change)
 
     def end(self, person: str, other: str, socket: str) -> bool:
         """End a call, or decline it; False when there was none, or another tab of this person holds it."""
-        with self._lock:
-            call = self._find(person, other)
-            if call is None or call.holders.get(person, socket) != socket:
-                return False
-            del self._calls[frozenset((person, other))]
-            return True
+        ended = False
+
+        def change(call: Call | None) -> Call | None:
+            nonlocal ended
+            call = self._open(call)
+            holder = call.holders.get(person, socket) if call else ""
+            ended = call is not None and (holder == socket or self._is_gone(holder))
+            return None if ended else call
+
+        self._ledger.change(conversation_id(person, other), change)
+        return ended
 
     def socket_closed(self, socket: str) -> list[tuple[str, str]]:
         """Note that a socket is gone: (person, other) of the calls it held, to be given up after GRACE_S."""
-        with self._lock:
-            gone = []
-            for call in self._calls.values():
-                for person, holder in call.holders.items():
-                    if holder == socket:
-                        call.lost[person] = self._clock()
-                        gone.append((person, call.other(person)))
-            return gone
+        gone: list[tuple[str, str]] = []
+
+        def lose(call: Call | None, person: str, other: str) -> Call | None:
+            if call and call.holders.get(person) == socket:
+                call.lost[person] = self._clock()
+                gone.append((person, other))
+            return call
+
+        for person, other in self._held.pop(socket, ()):
+            self._ledger.change(conversation_id(person, other), partial(lose, person=person, other=other))
+        return gone
 
     def give_up(self, person: str, other: str) -> bool:
         """End a call that `person` lost GRACE_S ago and did not take up again; whether it did end."""
-        with self._lock:
-            call = self._calls.get(frozenset((person, other)))
+        ended = False
+
+        def change(call: Call | None) -> Call | None:
+            nonlocal ended
             lost = call.lost.get(person) if call else None
-            if lost is None or self._clock() - lost < GRACE_S:
-                return False
-            del self._calls[frozenset((person, other))]
-            return True
+            ended = lost is not None and self._clock() - lost >= GRACE_S
+            return None if ended else call
+
+        self._ledger.change(conversation_id(person, other), change)
+        return ended

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import mongoengine
-from flask import Flask
+from flask import Flask, current_app
 from flask.cli import AppGroup
+from pymongo import MongoClient
 from pymongo_migrate.mongo_migrate import MongoMigrate
 
 from chat import accounts, settings, uploads
@@ -19,22 +19,24 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 commands = AppGroup("sotto", help="Migrations, invitations and settings.")
 
 
-def migrate() -> None:
-    """Bring the connected database to the newest migration; doing it twice, or twice at once, changes nothing."""
-    database = mongoengine.get_db()
-    MongoMigrate(client=database.client, database=database.name, migrations_dir=str(MIGRATIONS)).upgrade()
+def migrate(uri: str) -> None:
+    """Bring a database to the newest migration; doing it twice, or twice at once, changes nothing."""
+    # A client of its own, without the application's time-outs: an index on a large collection takes what it takes.
+    with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
+        name = client.get_default_database().name
+        MongoMigrate(client=client, database=name, migrations_dir=str(MIGRATIONS)).upgrade()
 
 
 def migrate_if_embedded(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """The embedded database has no operator: it is migrated at every start."""
     if not environ.get("MONGODB_URI") and values["SOTTO_ENV"] == "development":
-        migrate()
+        migrate(values["MONGODB_URI"])
 
 
 @commands.command("migrate")
 def migrate_command() -> None:
     """Make the indexes and apply what is new in migrations/."""
-    migrate()
+    migrate(current_app.config["MONGODB_URI"])
     click.echo("The database is up to date.")
 
 

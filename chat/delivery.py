@@ -6,10 +6,11 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from pymongo.errors import BulkWriteError, PyMongoError
@@ -17,6 +18,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from chat import accounts, history, metrics
 from chat.errors import BUSY_RETRY_S, Refusal
 from chat.models import Conversation, Message, conversation_id, now
+from chat.numbers import Numbers
 
 log = logging.getLogger("sotto.delivery")
 
@@ -24,9 +26,11 @@ Row = history.Row
 
 # After a restart the newest seq is found by reading from the hint on: this bounds that read.
 HINT_EVERY = 64
-CACHED_CONVERSATIONS = 100_000
 CACHED_RECEIVERS = 100_000
 RETRY_PAUSE_S = 0.2
+DRAIN_LOOK_S = 0.02
+# By how much the clocks of machines that run NTP may differ, generously.
+CLOCK_SKEW_S = 10
 DUPLICATE_KEY = 11000
 
 
@@ -77,15 +81,21 @@ def _busy() -> Refusal:
 class Delivery:
     """Stores messages durably: at most `batch` in a commit, `waiting` in the queue, tried for `timeout` seconds."""
 
-    def __init__(self, batch: int, waiting: int, timeout: float) -> None:
+    def __init__(self, batch: int, waiting: int, timeout: float, numbers: Numbers | None = None) -> None:
         self._batch = batch
+        self._numbers = numbers or Numbers()
         self._timeout = timeout
         self._queue: queue.Queue[_Waiting] = queue.Queue(maxsize=waiting)
-        self._seqs: OrderedDict[str, int] = OrderedDict()
         self._receivers: OrderedDict[str, None] = OrderedDict()
         self._start = threading.Lock()
+        self._unanswered = 0
         self._writer: threading.Thread | None = None
         metrics.COMMIT_WAITING.set_function(self._queue.qsize)
+
+    @property
+    def void_after(self) -> timedelta:
+        """After this time, a number that was given out and is not in the database never will be."""
+        return timedelta(seconds=2 * self._timeout + CLOCK_SKEW_S)
 
     def submit(self, draft: Draft) -> tuple[Row, bool]:
         """The stored message and whether it is new, once the write is durable.
@@ -99,11 +109,22 @@ class Delivery:
             self._queue.put_nowait(waiting)
         except queue.Full as full:
             raise _busy() from full
+        with self._start:
+            self._unanswered += 1
         try:
             # The writer answers at the deadline by itself; the margin is for one database call that hangs.
             return waiting.done.result(timeout=self._timeout * 2)
         except WaitTimeout as late:
             raise _busy() from late
+        finally:
+            with self._start:
+                self._unanswered -= 1
+
+    def drain(self, timeout: float) -> None:
+        """Wait until everything that was submitted is answered, for at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self._unanswered and time.monotonic() < deadline:
+            time.sleep(DRAIN_LOOK_S)
 
     def _check_receiver(self, draft: Draft) -> None:
         if draft.receiver == draft.sender:
@@ -158,8 +179,7 @@ class Delivery:
         return [waiting for waiting in group if not waiting.done.done()]
 
     def _forget(self, group: list[_Waiting]) -> None:
-        for waiting in group:
-            self._seqs.pop(waiting.pair, None)
+        self._numbers.forget({waiting.pair for waiting in group})
 
     def _commit(self, group: list[_Waiting]) -> list[_Waiting]:
         """Write one group; returns those to try again (their number was taken by another process)."""
@@ -202,12 +222,14 @@ class Delivery:
         return set()
 
     def _rows(self, fresh: list[_Waiting]) -> dict[str, Row]:
-        self._seed({waiting.pair: waiting for waiting in fresh if waiting.pair not in self._seqs})
+        writers = {waiting.pair: waiting.draft for waiting in fresh}
+        wanted = Counter(waiting.pair for waiting in fresh)
+        following = self._numbers.take(wanted, lambda pair: _begin(pair, writers[pair]))
         moment = now()
         rows: dict[str, Row] = {}
         for waiting in fresh:
-            draft, seq = waiting.draft, self._seqs[waiting.pair] + 1
-            self._seqs[waiting.pair] = seq
+            draft, seq = waiting.draft, following[waiting.pair]
+            following[waiting.pair] += 1
             rows[waiting.message_id] = {
                 "_id": waiting.message_id,
                 "conversation": waiting.pair,
@@ -220,19 +242,23 @@ class Delivery:
             } | {name: value for name in ("file_url", "file_name") if (value := getattr(draft, name)) is not None}
             if seq % HINT_EVERY == 0:
                 # Below this seq, as this group is not written yet: a hint may lag, but never run ahead.
-                Conversation.objects(pair=waiting.pair).update_one(max__last_seq=seq - len(fresh))
-        while len(self._seqs) > CACHED_CONVERSATIONS:
-            self._seqs.popitem(last=False)
+                Conversation.objects(pair=waiting.pair).update_one(max__last_seq=max(0, seq - len(fresh)))
         return rows
 
-    def _seed(self, unknown: dict[str, _Waiting]) -> None:
-        """Find where these conversations stand; make those that nobody began, so that a sync finds them."""
-        for pair, waiting in unknown.items():
-            conversations = Conversation._get_collection()
-            members = sorted((waiting.draft.sender, waiting.draft.receiver))
-            conversations.update_one(
-                {"_id": pair},
-                {"$setOnInsert": {"members": members, "connected": False, "last_seq": 0, "delivered": {}, "read": {}}},
-                upsert=True,
-            )
-            self._seqs[pair] = history.standing(pair).last_seq
+
+def _begin(pair: str, draft: Draft) -> int:
+    """Where a conversation stands; one that nobody began is made, so that a sync finds it."""
+    Conversation._get_collection().update_one(
+        {"_id": pair},
+        {
+            "$setOnInsert": {
+                "members": sorted((draft.sender, draft.receiver)),
+                "connected": False,
+                "last_seq": 0,
+                "delivered": {},
+                "read": {},
+            }
+        },
+        upsert=True,
+    )
+    return history.standing(pair).last_seq

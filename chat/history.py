@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from chat.errors import Refusal
-from chat.models import Conversation, Message, conversation_id, iso
+from chat.models import Conversation, Message, conversation_id, iso, now
 
 Row = dict[str, Any]
 
@@ -98,7 +99,10 @@ def conversation_page(
 
 @dataclass(frozen=True)
 class Missed:
-    """One conversation's news: the other member, the newest seq, receipts of both, and the rows not yet seen."""
+    """One conversation's news: the other member, receipts of both, and the rows beyond the cursor that are settled.
+
+    `up_to` is the newest settled seq: below it every number is a message that is there, or one that never will be.
+    """
 
     contact: str
     up_to: int
@@ -107,7 +111,21 @@ class Missed:
     rows: list[Row]
 
 
-def missed(me: str, cursors: dict[str, int]) -> Iterator[Missed]:
+def settled(rows: list[Row], cursor: int, void_after: timedelta) -> int:
+    """How far from `cursor` on `rows` (in seq order) tell all there is.
+
+    Several workers commit at once, so a number may come before one below it. It is waited for until the row above the
+    hole is older than `void_after`: whoever held the number has given up by then.
+    """
+    reached = cursor
+    for row in rows:
+        if row["seq"] > reached + 1 and now() - row["created_at"] < void_after:
+            break
+        reached = row["seq"]
+    return reached
+
+
+def missed(me: str, cursors: dict[str, int], void_after: timedelta) -> Iterator[Missed]:
     """Every conversation of `me` with what lies beyond its cursor (by contact id), in seq order."""
     for conversation in Conversation.objects(members=me):
         contact = next((member for member in conversation.members if member != me), me)
@@ -115,7 +133,8 @@ def missed(me: str, cursors: dict[str, int]) -> Iterator[Missed]:
         cursor = cursors.get(contact, stands.delivered.get(me, 0))
         start = max(cursor, stands.last_seq - SYNC_LIMIT)
         rows = _window(conversation.pair, start, stands.last_seq) if stands.last_seq > start else []
-        yield Missed(contact, stands.last_seq, stands.delivered, stands.read, rows)
+        up_to = settled(rows, start, void_after)
+        yield Missed(contact, up_to, stands.delivered, stands.read, [row for row in rows if row["seq"] <= up_to])
 
 
 def acknowledge(receiver: str, sender: str, up_to_seq: int, *, read: bool) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -53,6 +54,10 @@ class Presence:
         """Whether this person has an open socket."""
         return custom_id in self._people
 
+    def online_among(self, people: Iterable[str]) -> set[str]:
+        """Those of `people` who have an open socket."""
+        return {custom_id for custom_id in people if self.is_online(custom_id)}
+
     def sockets_of_token(self, jti: str) -> list[str]:
         """The sockets that were opened with this token."""
         with self._lock:
@@ -65,3 +70,8 @@ class Presence:
 
     def __len__(self) -> int:
         return len(self._sockets)
+
+    def token_ids(self) -> set[str]:
+        """The ids of the tokens that open sockets came with."""
+        with self._lock:
+            return {identity.jti for identity in self._sockets.values()}

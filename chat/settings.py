@@ -100,6 +100,12 @@ TABLE: tuple[Setting, ...] = (
         "mongodb:// URI with a database name",
         "Where users and ciphertext are kept. Empty in development: the embedded database under instance/db.",
     ),
+    Setting(
+        "REDIS_URL",
+        "",
+        "redis:// URL",
+        "What several workers share: events, presence, limits, numbers. Empty: there is one worker.",
+    ),
     Setting("INSTANCE_PATH", "", "path", "Folder of the embedded database and the made secret; empty: ./instance."),
     Setting(
         "REGISTRATION",

@@ -1,6 +1,9 @@
 """gunicorn's settings for Sotto: one eventlet worker; more workers are more units (docs/hosting.md)."""
 
 import os
+import signal
+from types import FrameType
+from typing import Any
 
 # Told to app.py, which monkey-patches before it imports anything else.
 os.environ["SOTTO_ASYNC_MODE"] = "eventlet"
@@ -16,5 +19,21 @@ graceful_timeout = 30
 timeout = 60
 # X-Forwarded-* is Sotto's own business (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
+# One socket file for all units of a machine would be fought over; signals do all that Sotto needs.
+control_socket_disable = True
 accesslog = None
 errorlog = "-"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let SIGTERM end Sotto's part in order, too: what was taken in is written, sockets are sent to come again."""
+    from chat.events.stopping import stop
+    from deploy import hanging_up
+
+    hanging_up.install()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        worker.handle_exit(signum, frame)
+        stop(worker.wsgi)
+
+    signal.signal(signal.SIGTERM, end)

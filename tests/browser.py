@@ -198,9 +198,7 @@ class Person:
         """Open a conversation and wait for its history."""
         self.row(other).click()
         expect(self.page.locator(".chat-name")).to_have_text(other.username)
-        self.page.locator(
-            ".message-list .beginning, .message-list .earlier, .no-messages:not([hidden])"
-        ).first.wait_for()
+        self.page.locator(".message-list:not([aria-busy])").wait_for(state="attached")
         expect(self.page.locator(".message.sealed")).to_have_count(0)
 
     def write(self, text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import fleet
 from tests.people import Person, Server
 from tests.seals import sealed
 
@@ -28,7 +29,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(instance: Path) -> Iterator[Server]:
     """The Sotto most tests share."""
-    running = Server(instance, **BUSY)
+    running = fleet.site(instance, **BUSY)
     yield running
     running.stop()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests import fleet
 from tests.browser import Enter, Person, connect
 from tests.people import Server
 
@@ -66,7 +67,7 @@ def doorway(browser: Browser, origin: str) -> Iterator[Enter]:
 @pytest.fixture(scope="session")
 def site(instance: Path) -> Iterator[Server]:
     """The Sotto the browser tests share, with the limits as they are by default."""
-    running = Server(instance)
+    running = fleet.site(instance)
     yield running
     running.stop()
 

@@ -56,8 +56,11 @@ class Line:
     def _listen(self) -> None:
         self._socket.settimeout(None)
         try:
-            while (frame := self._read()) and frame != "41":
+            # "1" is Engine.IO's own end of the line: whoever hears it hangs up.
+            while (frame := self._read()) and frame not in ("41", "1"):
                 self._take(frame)
+            if frame == "1":
+                self._socket.close()
         except (websocket.WebSocketException, OSError):
             pass  # the end of the line; `ended` tells whoever waits
         with self._news:

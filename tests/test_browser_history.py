@@ -183,3 +183,25 @@ def test_a_message_that_is_sent_again_by_somebody_on_the_way_is_refused(fresh: P
     mara.reload()
     mara.open_chat(jonas)
     expect(mara.page.locator(".message .body")).to_have_text(refused)
+
+
+@pytest.mark.parametrize("kind", ["cut", "broken"])
+def test_a_past_that_cannot_be_loaded_says_so_and_is_asked_for_again(fresh: Pair, kind: str) -> None:
+    mara, jonas = fresh
+    jonas.write("from yesterday")
+    expect(mara.message("from yesterday")).to_have_count(1)
+    fails = {"cut": lambda route: route.abort(), "broken": lambda route: route.fulfill(status=500, body="<p>no</p>")}
+    mara.tolerate("ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
+    mara.tolerate_status(500)
+    mara.reload()
+    mara.page.route("**/fragments/history/**", fails[kind])
+    mara.open_chat(jonas)
+    failed = mara.page.get_by_role("alert").filter(has_text="Messages could not be loaded.")
+    expect(failed).to_be_visible()
+    expect(mara.page.locator(".no-messages")).to_be_hidden()
+    mara.write("from today")
+    expect(jonas.message("from today")).to_have_count(1)
+    mara.page.unroute("**/fragments/history/**")
+    failed.get_by_role("button", name="Try again").click()
+    expect(mara.page.locator(".message .body")).to_have_text(["from yesterday", "from today"])
+    expect(failed).to_be_hidden()

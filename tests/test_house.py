@@ -18,9 +18,20 @@ TEMPLATES = sorted((HOUSE / "templates").rglob("*.html"))
 MAX_LINES = 300
 
 FLOORS = (
-    {"settings", "extensions", "errors", "metrics", "envelope", "frames"},
+    {"settings", "extensions", "errors", "metrics", "envelope", "frames", "shared", "bus", "rates"},
     {"models", "schemas"},
-    {"accounts", "contacts", "history", "delivery", "presence", "uploads", "calls"},
+    {
+        "accounts",
+        "contacts",
+        "history",
+        "numbers",
+        "delivery",
+        "presence",
+        "shared_presence",
+        "uploads",
+        "calls",
+        "shared_calls",
+    },
     {"edge", "assets", "routes", "events"},
 )
 # Beside the stairs: the front door wires all, the operator's door and the database's keeper are used by it alone.

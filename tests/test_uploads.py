@@ -22,7 +22,7 @@ from tests.seals import sealed
 
 MIB = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_-]{32}")
-MEMORY_GOAL_MIB = 40
+MEMORY_GOAL_MIB = 20
 
 
 def put(person: Person, content: bytes) -> requests.Response:
@@ -263,6 +263,8 @@ def memory_mib(server: Server, name: str) -> float:
 def test_a_large_file_passes_without_filling_the_servers_memory(serve: Serve) -> None:
     mara = Person(serve(MAX_UPLOAD_MB="51"))
     kept(mara, b"what the first upload loads is not counted")
+    # The most it had so far was argon2's, at the login: count from now.
+    Path(f"/proc/{mara.server._process.pid}/clear_refs").write_text("5", encoding="ascii")
     before = memory_mib(mara.server, "VmRSS")
     content = os.urandom(50 * MIB)
     assert requests.get(kept(mara, content), timeout=60).content == content

@@ -21,33 +21,42 @@ def _calls() -> Calls:
     return found
 
 
+def _holder(app: Flask, sid: str) -> str:
+    """A socket as the ledger of calls names it: with its worker, so that all know when it is gone."""
+    return f"{app.extensions['sotto_worker']}/{sid}"
+
+
+def _mine() -> str:
+    return _holder(current_app, caller())
+
+
 def _call_user(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     callee = sent["callee"]
     if not contacts.are_connected(me.custom_id, callee):
         raise Refusal("forbidden", "Exchange keys first.")
     if not presence().is_online(callee):
         return {"delivered": False}
-    _calls().open(me.custom_id, callee, caller())
+    _calls().open(me.custom_id, callee, _mine())
     call = {"from": me.custom_id, "signal": sent["signal"], "callId": sent["call_id"]}
     emit("incoming_call", call, to=room_of(callee))
     return {"delivered": True}
 
 
 def _answer_call(me: Identity, sent: dict[str, Any]) -> None:
-    _calls().signal(me.custom_id, sent["to"], caller())
+    _calls().signal(me.custom_id, sent["to"], _mine())
     emit("call_handled", {"userId": sent["to"]}, to=room_of(me.custom_id), include_self=False)
     # Two arguments: clients that know one argument read the bare signal.
     emit("call_accepted", (sent["signal"], {"from": me.custom_id, "callId": sent["call_id"]}), to=room_of(sent["to"]))
 
 
 def _ice_candidate(me: Identity, sent: dict[str, Any]) -> None:
-    _calls().signal(me.custom_id, sent["target"], caller())
+    _calls().signal(me.custom_id, sent["target"], _mine())
     news = (sent["candidate"], {"from": me.custom_id, "callId": sent["call_id"]})
     emit("receive_ice_candidate", news, to=room_of(sent["target"]))
 
 
 def _end_call(me: Identity, sent: dict[str, Any]) -> None:
-    if not _calls().end(me.custom_id, sent["to"], caller()):
+    if not _calls().end(me.custom_id, sent["to"], _mine()):
         raise Refusal("not_asked", "This call is no longer open.")
     emit("call_ended", {"from": me.custom_id, "reason": sent["reason"]}, to=room_of(sent["to"]))
     emit("call_handled", {"userId": sent["to"]}, to=room_of(me.custom_id), include_self=False)
@@ -61,7 +70,7 @@ def _give_up(app: Flask, person: str, other: str) -> None:
 
 def on_socket_closed(app: Flask, sid: str) -> None:
     """Give up the calls this socket held, unless their person comes back for them."""
-    for person, other in app.extensions["sotto_calls"].socket_closed(sid):
+    for person, other in app.extensions["sotto_calls"].socket_closed(_holder(app, sid)):
         socketio.start_background_task(_give_up, app, person, other)
 
 

@@ -20,7 +20,7 @@ from chat.events.calls import on_socket_closed
 from chat.events.door import caller, on, presence, refuse_unknown, room_of
 from chat.extensions import socketio
 from chat.models import User, iso, now
-from chat.presence import Identity
+from chat.presence import Identity, Presence
 from chat.schemas import UserConnected
 
 log = logging.getLogger("sotto")
@@ -59,16 +59,26 @@ def _announce(custom_id: str, online: bool) -> None:
         socketio.emit("update_user_status", status, to=room_of(watcher))
 
 
+def went_offline(custom_id: str) -> None:
+    """Note and tell that somebody's last socket is gone."""
+    User.objects(custom_id=custom_id).update_one(set__last_seen=now())
+    _announce(custom_id, False)
+
+
 def _show_contacts(me: Identity) -> None:
     """Tell the new socket who of its contacts is here."""
-    for user in User.objects(custom_id__in=contacts.watched_by(me.custom_id)).only("custom_id", "last_seen"):
-        emit("update_user_status", _status(user.custom_id, presence().is_online(user.custom_id), user.last_seen))
+    watched = contacts.watched_by(me.custom_id)
+    online = presence().online_among(watched)
+    for user in User.objects(custom_id__in=watched).only("custom_id", "last_seen"):
+        emit("update_user_status", _status(user.custom_id, user.custom_id in online, user.last_seen))
 
 
 def connect(auth: Any = None) -> None:
     """Admit a socket whose token is good; its room, presence and contacts are settled before anything else."""
     me = _identity_of(_token_of(auth))
     join_room(room_of(me.custom_id))
+    if heart := current_app.extensions["sotto_heart"]:
+        heart.start()
     first = presence().enter(caller(), me)
     metrics.SOCKETS.set(len(presence()))
     if accounts.is_revoked(me.jti):  # logged out between the check above and the entry: nobody would close it
@@ -85,8 +95,7 @@ def disconnect(*_: Any) -> None:
     metrics.SOCKETS.set(len(presence()))
     on_socket_closed(current_app._get_current_object(), caller())  # type: ignore[attr-defined]
     if me is not None and last:
-        User.objects(custom_id=me.custom_id).update_one(set__last_seen=now())
-        _announce(me.custom_id, False)
+        went_offline(me.custom_id)
 
 
 def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +104,8 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     if sent["sync"] is None:
         return {}
     standing: dict[str, dict[str, int]] = {}
-    for news in history.missed(me.custom_id, sent["sync"]):
+    void_after = current_app.extensions["sotto_delivery"].void_after
+    for news in history.missed(me.custom_id, sent["sync"], void_after):
         for row in news.rows:
             incoming = row["receiver"] == me.custom_id
             emit("receive_message" if incoming else "message_sent", history.on_the_wire(row, origin()))
@@ -115,11 +125,14 @@ def _end_sockets(sids: list[str]) -> None:
 
 
 def _sweep_expired(app: Flask) -> None:
-    """For ever: end the sockets whose tokens ran out; an idle one sends nothing that would show it."""
+    """For ever: end the sockets whose tokens ran out or were revoked elsewhere; an idle one sends nothing."""
+    here: Presence = app.extensions["sotto_presence"]
     while True:
         socketio.sleep(EXPIRY_SWEEP_S)
         try:
-            _end_sockets(app.extensions["sotto_presence"].expired(time.time()))
+            _end_sockets(here.expired(time.time()))
+            for jti in accounts.revoked_among(here.token_ids()):
+                _end_sockets(here.sockets_of_token(jti))
         except Exception:
             log.exception("expiry sweep")
 

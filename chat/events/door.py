@@ -8,15 +8,13 @@ from typing import Any
 
 from flask import current_app, request
 from flask_socketio import emit
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from chat import metrics
-from chat.errors import Refusal, as_refusal
+from chat.errors import BUSY_RETRY_S, Refusal, as_refusal
 from chat.extensions import socketio
 from chat.frames import MALFORMED
 from chat.presence import Identity, Presence
+from chat.rates import EventRates
 from chat.schemas import Payload, parse
 
 Answer = dict[str, Any]
@@ -60,17 +58,20 @@ class Doorkeeper:
     """The limits of the socket edge: `EVENTS_PER_SECOND`, `SIGNALS_PER_SECOND`, `MAX_TEXT_KIB`, `MAX_PAYLOAD_KIB`."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._rates = {
-            "event": RateLimitItemPerSecond(config["EVENTS_PER_SECOND"]),
-            "signal": RateLimitItemPerSecond(config["SIGNALS_PER_SECOND"]),
-        }
+        self._rates = EventRates(config)
+        self._closed = False
         self._max_text = config["MAX_TEXT_KIB"] * 1024
         self._max_payload = config["MAX_PAYLOAD_KIB"] * 1024
 
+    def close(self) -> None:
+        """Let nothing in any more: this worker ends."""
+        self._closed = True
+
     def admit(self, event: str, kind: str, custom_id: str, payload: Any) -> None:
-        """Raise Refusal rate_limited or too_large, or let the event in."""
-        if not self._limiter.hit(self._rates[kind], event, custom_id):
+        """Raise Refusal busy, rate_limited or too_large, or let the event in."""
+        if self._closed:
+            raise Refusal("busy", "The server is restarting. Please try again in a moment.", retry_after=BUSY_RETRY_S)
+        if not self._rates.admit(kind, event, custom_id):
             raise Refusal("rate_limited", "Too fast. Please wait a second.", retry_after=1)
         text = payload.get("text") if isinstance(payload, Mapping) else None
         if isinstance(text, str) and len(text) > self._max_text:

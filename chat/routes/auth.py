@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, make_response, redirect, render_template, request
@@ -13,10 +14,12 @@ from marshmallow import ValidationError
 from chat import accounts
 from chat.errors import Refusal, answer, as_refusal, rate_limited
 from chat.extensions import limiter
-from chat.models import User, iso
+from chat.models import User, iso, now
 from chat.routes.body import json_body
 from chat.routes.doors import refuse_cross_site
 from chat.schemas import Login, parse
+
+CLOCK_LEEWAY = timedelta(minutes=10)
 
 blueprint = Blueprint("auth", __name__)
 
@@ -53,7 +56,9 @@ def _sign_in(sent: Any) -> tuple[User, bool, str]:
     login = parse(Login, sent)
     signer: accounts.Accounts = current_app.extensions["sotto_accounts"]
     user, is_new = signer.sign_in(login["username"], login["passphrase"], login["invite_code"])
-    return user, is_new, create_access_token(user.custom_id, additional_claims={"username": user.username})
+    # A token from the future is refused: dated back, it outlives a clock that is set back, or another unit's that lags.
+    claims = {"username": user.username, "iat": now() - CLOCK_LEEWAY}
+    return user, is_new, create_access_token(user.custom_id, additional_claims=claims)
 
 
 @blueprint.post("/api/auth/login")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import time
-from typing import Any
+from typing import IO, Any, cast
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask_jwt_extended import get_jwt_identity, jwt_required
@@ -65,7 +65,7 @@ def download(name: str) -> Response:
     """The ciphertext under an unguessable name; ranges are honoured, and it never changes."""
     file = uploads.open_stream(name)
     response = Response(
-        FileWrapper(file, BLOCK_BYTES),
+        FileWrapper(cast(IO[bytes], file), BLOCK_BYTES),
         mimetype="application/octet-stream",
         direct_passthrough=True,
     )

@@ -9,7 +9,8 @@ import mongoengine
 from flask import Blueprint, Response, current_app, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from chat.errors import Refusal
+from chat.errors import BUSY_RETRY_S, Refusal
+from chat.shared import RedisError
 
 blueprint = Blueprint("health", __name__)
 
@@ -22,8 +23,13 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """The database answers; raises (503 `busy`) when it does not."""
+    """The database answers, and Redis where it is used; 503 `busy` when one does not."""
     mongoengine.get_db().command("ping")
+    if redis := current_app.extensions["sotto_redis"]:
+        try:
+            redis.ping()
+        except RedisError as fault:
+            raise Refusal("busy", "Redis does not answer.", retry_after=BUSY_RETRY_S) from fault
     return jsonify(status="ok")
 
 

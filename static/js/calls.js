@@ -2,6 +2,7 @@
 
 import { microphone } from "./callmedia.js";
 import * as view from "./callview.js";
+import { chose } from "./choices.js";
 import { newId, OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
 import { send } from "./outbox.js";
@@ -27,7 +28,6 @@ let call = null;
 
 /** @param {string} id */
 export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
-const relayOnly = () => localStorage.getItem(`relayOnly:${me.customId}`) === "yes";
 
 /** Call a contact. @param {string} contactId */
 export async function start(contactId) {
@@ -49,7 +49,7 @@ export async function start(contactId) {
  * @returns {Promise<Call>}
  */
 export async function begin(contactId, callId, mine, sealed, stream) {
-  const configuration = await iceConfiguration(relayOnly());
+  const configuration = await iceConfiguration(chose("relayOnly"));
   const peer = new Peer(configuration, stream, {
     onCandidate: (candidate) => void sendCandidate(current, candidate),
     onTrack: ({ track }) => view.attachTrack(track),

@@ -1,10 +1,12 @@
-// The open conversation: header, history paged upward by htmx, live rows, typing, receipts of reading.
+// The open conversation: header, live rows, typing, receipts of reading.
 
+import { chose } from "./choices.js";
 import { isOnline, markOpen, onPresence } from "./contacts.js";
 import { ask, cancel, isPending, onIncoming, waitingRequests } from "./exchange.js";
 import { contactOf, onChange, read, update } from "./keystore.js";
 import { markUpTo, openRows, place, rowForMessage, rowForOutgoing, rowOf, showOutgoing } from "./messages.js";
 import { messageIdOf, onOutgoing, waitingFor } from "./outbox.js";
+import { loadNewest, startPaging } from "./paging.js";
 import { part } from "./session.js";
 import { noteOwn, onMessages, onStanding, report } from "./sync.js";
 import { on } from "./wire.js";
@@ -28,8 +30,6 @@ let contactId = "";
 let typingTimer = 0;
 /** Up to which seq the open conversation's contact has received and read; a row that gets its number later takes it over. */
 let reached = { delivered: 0, read: 0 };
-/** How far (px) what is read was from the end of the list before a page came in above it. */
-let placeFromEnd = 0;
 /** @type {(() => void)[]} */
 const openListeners = [];
 
@@ -55,10 +55,11 @@ export async function openConversation(id) {
   const fresh = /** @type {HTMLElement} */ (list.cloneNode(false));
   list.replaceWith(fresh);
   list = fresh;
+  const loading = loadNewest(list, id);
   markOpen(id);
   showHeader();
   for (const listener of openListeners) listener();
-  await htmx.ajax("get", `/fragments/history/${id}`, { target: list, swap: "afterbegin", source: list });
+  await loading;
 }
 
 /** Back to the list, as on a phone. */
@@ -95,7 +96,7 @@ function showHeader() {
   call.hidden = !hasKeys;
   call.setAttribute("aria-label", `Start call with ${username}`);
   const nothing = part(".no-messages", section);
-  nothing.hidden = list.querySelector(".message") !== null;
+  nothing.hidden = list.matches(".unloaded") || list.querySelector(".message") !== null;
   nothing.textContent = hasKeys
     ? `Say hello to ${username}. Only the two of you can read it.`
     : `Exchange keys with ${username} to write to each other.`;
@@ -110,37 +111,12 @@ async function openSealed() {
   if (mine === list) showHeader();
 }
 
-/** A page of history is about to come in above what is read. @param {Event} event */
-function beforeHistory(event) {
-  if (list.contains(/** @type {Node} */ (event.target))) placeFromEnd = scroll.scrollHeight - scroll.scrollTop;
-}
-
-/** A live message may have come while its page was on its way. */
-function removeTwins() {
-  const seen = new Set();
-  for (const row of list.querySelectorAll(".message")) {
-    const { id } = /** @type {HTMLElement} */ (row).dataset;
-    if (seen.has(id)) row.remove();
-    seen.add(id);
-  }
-}
-
-/** A page of history has come: the place in the text stays. @param {Event} event */
-async function onHistory(event) {
-  const target = /** @type {HTMLElement} */ (event.target);
+/** A page of history was put into the open conversation, or the newest page did not come. */
+async function onPage() {
   const mine = list;
-  const first = target === list;
-  // htmx tells of every element it put in; the first of a page stands for all.
-  if (!first && !(list.contains(target) && target.matches(".earlier, .beginning"))) return;
-  removeTwins();
-  if (first) for (const item of waitingFor(contactId)) place(list, rowForOutgoing(item, messageIdOf(item.clientId)));
-  const keepPlace = () => {
-    scroll.scrollTop = scroll.scrollHeight - (first ? 0 : placeFromEnd);
-  };
-  keepPlace(); // at once: where the page begins would come into view, and ask for the page above it
+  for (const item of waitingFor(contactId)) place(list, rowForOutgoing(item, messageIdOf(item.clientId)));
   await openSealed();
   if (mine !== list) return;
-  keepPlace();
   showHeader();
   markRead();
 }
@@ -179,7 +155,7 @@ function markRead() {
   const seq = Number(/** @type {HTMLElement | undefined} */ (last)?.dataset.seq ?? 0);
   const contact = contactOf(read(), contactId);
   if (!contact || (seq <= (contact.readSeq ?? 0) && !contact.unread)) return;
-  if (seq > 0) report("message_read", contactId, seq);
+  if (seq > 0 && !chose("readPrivately")) report("message_read", contactId, seq);
   const id = contactId;
   void update((book) => {
     const mine = contactOf(book, id);
@@ -229,8 +205,7 @@ function bindHeader() {
 export function startConversation(replayGuard) {
   guard = replayGuard;
   bindHeader();
-  document.addEventListener("htmx:beforeSwap", beforeHistory);
-  document.addEventListener("htmx:afterSwap", (event) => void onHistory(event));
+  startPaging(onPage);
   onMessages((id, messages) => void onLive(id, messages));
   onOutgoing((item) => void onOwn(item));
   onStanding((id, { delivered, read: readUpTo }) => {

@@ -1,6 +1,11 @@
 // Keys and contacts in localStorage: one way to write (under a Web Lock), several accounts side by side.
 
+import { openSharedDatabase } from "./database.js";
+
 const LOCK = "sotto:keystore";
+const REVISION = "keystoreRevision";
+// A write reaches the other tabs within milliseconds; one that does not was lost with the browser that made it.
+const CATCH_UP_MS = 1500;
 const OWNER = "chatUser";
 /** The names an account owns while it is logged in, and what each is when there is none. */
 const NAMES = /** @type {const} */ ({ contactKeys: "{}", myContacts: "[]", declinedKeys: "{}" });
@@ -73,17 +78,61 @@ globalThis.addEventListener("storage", ({ key }) => {
  * @returns {Promise<{damaged: string[]}>} names that did not parse, and were set aside under `damaged:<name>:<time>`
  */
 export async function openAccount({ customId, username }) {
-  const damaged = await navigator.locks.request(LOCK, () => {
+  const { result: damaged } = await inTurn(() => {
     const owner = ownerId();
     if (owner !== customId) {
       if (owner) park(owner);
       restore(customId);
     }
     localStorage.setItem(OWNER, JSON.stringify({ customId, username }));
-    return setDamagedAside();
+    return { result: setDamagedAside(), written: true };
   });
   accountId = customId;
   return { damaged };
+}
+
+const shared = openSharedDatabase();
+const revision = () => Number(localStorage.getItem(REVISION) ?? 0);
+
+/**
+ * Do a piece of work on what is kept while no other tab does. What the last one wrote may be behind the lock: tabs are
+ * processes, each with a copy of localStorage that follows the others' by messages. IndexedDB is one for all of them,
+ * so the number of writes is noted there, too, and a copy that has not reached it is waited for.
+ * @template T
+ * @param {() => {result: T, written: boolean} | Promise<{result: T, written: boolean}>} work
+ * @returns {Promise<{result: T, written: boolean}>}
+ */
+async function inTurn(work) {
+  const database = await shared;
+  return await navigator.locks.request(LOCK, async () => {
+    const reached = Number((await database?.get("revisions", "keystore")) ?? 0);
+    if (revision() < reached) await caughtUp(reached);
+    const done = await work();
+    if (done.written) {
+      const next = Math.max(revision(), reached) + 1;
+      put(REVISION, String(next));
+      await database?.put("revisions", next, "keystore");
+    }
+    return done;
+  });
+}
+
+/** @param {number} reached @returns {Promise<void>} */
+function caughtUp(reached) {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (revision() < reached) return;
+      clearTimeout(timer);
+      removeEventListener("storage", look);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      removeEventListener("storage", look);
+      resolve();
+    }, CATCH_UP_MS);
+    addEventListener("storage", look);
+    look();
+  });
 }
 
 /** @param {string} customId */
@@ -148,13 +197,13 @@ export function read() {
  * @returns {Promise<T>} what `change` returns; rejects with AccountChanged, StorageFull
  */
 export async function update(change) {
-  const [result, written] = await navigator.locks.request(LOCK, async () => {
+  const { result, written } = await inTurn(async () => {
     const book = read();
     const outcome = await change(book);
-    return /** @type {const} */ ([outcome, write(book)]);
+    return { result: outcome, written: write(book) };
   });
   if (written) tell(false);
-  return /** @type {T} */ (result);
+  return result;
 }
 
 /** @param {Book} book @returns {boolean} whether anything was new */
@@ -171,15 +220,20 @@ function write(book) {
   for (const [name, value] of parts) {
     const text = JSON.stringify(value);
     if (text === (localStorage.getItem(name) ?? NAMES[name])) continue;
-    try {
-      localStorage.setItem(name, text);
-    } catch (fault) {
-      if (fault instanceof DOMException) throw new StorageFull();
-      throw fault;
-    }
+    put(name, text);
     written = true;
   }
   return written;
+}
+
+/** @param {string} name @param {string} text */
+function put(name, text) {
+  try {
+    localStorage.setItem(name, text);
+  } catch (fault) {
+    if (fault instanceof DOMException) throw new StorageFull();
+    throw fault;
+  }
 }
 
 /** @param {Book} book @param {string} customId @returns {Contact | undefined} */

@@ -1,7 +1,8 @@
 // The settings dialog: backup of the keys, and bringing one back.
 
+import { choose, chose } from "./choices.js";
 import { contactOf, read, update } from "./keystore.js";
-import { fromTemplate, me, part } from "./session.js";
+import { fromTemplate, part } from "./session.js";
 import { say } from "./status.js";
 
 const SAVED_MS = 60_000;
@@ -121,16 +122,26 @@ async function apply() {
     count === 0 ? "These keys were all here already." : `Imported keys for ${count} contact${count === 1 ? "" : "s"}.`;
 }
 
-function bindCalls() {
-  const relayOnly = /** @type {HTMLInputElement} */ (part("#relay-only"));
-  const name = `relayOnly:${me.customId}`;
-  relayOnly.checked = localStorage.getItem(name) === "yes";
-  relayOnly.addEventListener("change", () => localStorage.setItem(name, relayOnly.checked ? "yes" : "no"));
+/** @param {string} selector @param {import("./choices.js").Choice} choice */
+function bindChoice(selector, choice) {
+  const box = /** @type {HTMLInputElement} */ (part(selector));
+  box.checked = chose(choice);
+  box.addEventListener("change", () => {
+    choose(choice, box.checked);
+    showChoices();
+  });
+}
+
+/** The style sheets show what is read as delivered to who does not tell what they read. */
+function showChoices() {
+  document.body.toggleAttribute("data-read-privately", chose("readPrivately"));
 }
 
 /** Begin. */
 export function startSettings() {
-  bindCalls();
+  bindChoice("#relay-only", "relayOnly");
+  bindChoice("#read-privately", "readPrivately");
+  showChoices();
   for (const opener of document.querySelectorAll("[data-open-settings]")) {
     opener.addEventListener("click", () => {
       dialog.showModal();

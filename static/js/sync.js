@@ -12,20 +12,32 @@ import { on, request, WireFault } from "./wire.js";
 
 // Receipts are gathered for this long: one event for a burst of messages, not one each.
 const RECEIPT_MS = 250;
-// A gap in the numbers is a message that is still on its way, or one that will never come: after this it is asked for.
+// A gap in the numbers is a message that is still on its way, or one that will never come: it is asked for after this,
+// and again after twice as long, until the server says which.
 const GAP_MS = 1000;
+const GAP_MAX_MS = 16_000;
+// When the server asks everybody to sync, not all do so at once.
+const SYNC_SPREAD_MS = 3000;
+// What was missed in more than this many messages is not searched for numbers that were never used.
+const VOIDS_KEPT = 100;
 
 /** Contact id → the seq up to which this tab has everything. @type {Map<string, number>} */
 const cursors = new Map();
-/** What arrives while a sync runs, to be taken in order when it is complete. @type {WireMessage[]} */
+/** What arrives while a sync runs or beyond a gap, to be taken in order. @type {WireMessage[]} */
 let buffered = [];
+/** Contact id → numbers of my own messages beyond a gap. @type {Map<string, Set<number>>} */
+const ownBeyond = new Map();
+/** Contact id → numbers the server called void; should one come after all, it is news. @type {Map<string, Set<number>>} */
+const voided = new Map();
 let syncing = false;
+let syncs = 0;
 /** What is to be reported: contact id → seq, by event. @type {Record<"message_received" | "message_read", Map<string, number>>} */
 const receipts = { message_received: new Map(), message_read: new Map() };
 /** Faults that pass by themselves. */
 const PASSING = new Set(["rate_limited", "busy", "offline", "timeout"]);
 let receiptTimer = 0;
 let gapTimer = 0;
+let gapMs = GAP_MS;
 
 /** @type {((contactId: string, messages: WireMessage[]) => void)[]} */
 const messageListeners = [];
@@ -47,14 +59,28 @@ function cursorOf(contactId) {
 
 /** @param {string} contactId @param {number} seq */
 function advance(contactId, seq) {
-  if (seq > (cursorOf(contactId) ?? 0)) cursors.set(contactId, seq);
+  let reached = Math.max(seq, cursorOf(contactId) ?? 0);
+  const own = ownBeyond.get(contactId);
+  while (own?.delete(reached + 1)) reached += 1;
+  cursors.set(contactId, reached);
 }
 
 /** A message of mine was acknowledged under this number. @param {string} contactId @param {number} seq */
 export function noteOwn(contactId, seq) {
   const cursor = cursorOf(contactId);
-  if (cursor === undefined || seq === cursor + 1) advance(contactId, seq);
-  void remember(contactId, [], seq);
+  if (cursor === undefined || seq === cursor + 1) {
+    advance(contactId, seq);
+    void remember(contactId, [], seq);
+  } else if (seq > cursor) {
+    setOf(ownBeyond, contactId).add(seq); // what lies between is still to come
+  }
+}
+
+/** @param {Map<string, Set<number>>} map @param {string} contactId */
+function setOf(map, contactId) {
+  const found = map.get(contactId) ?? new Set();
+  map.set(contactId, found);
+  return found;
 }
 
 /**
@@ -117,18 +143,32 @@ function tellReceipts() {
 function receive(message) {
   const contactId = contactIdOf(message);
   const cursor = cursorOf(contactId);
-  if (syncing) {
+  if (voided.get(contactId)?.delete(message.seq)) {
+    take(contactId, [message]);
+  } else if (syncing || (cursor !== undefined && message.seq > cursor + 1)) {
     buffered.push(message);
-  } else if (cursor !== undefined && message.seq > cursor + 1) {
-    buffered.push(message);
-    gapTimer ||= setTimeout(() => void sync(), GAP_MS);
+    if (!syncing) askForGap();
   } else if (cursor === undefined || message.seq > cursor) {
     take(contactId, [message]);
-    if (buffered.length > 0) drain();
+    if (buffered.length > 0) drain({});
   }
 }
 
-function drain() {
+function askForGap() {
+  gapTimer ||= setTimeout(() => void sync().catch(onSyncFault), gapMs);
+}
+
+/** A sync that failed with the line is done again when the line is back. @param {unknown} fault */
+function onSyncFault(fault) {
+  if (!(fault instanceof WireFault)) throw fault;
+  if (PASSING.has(fault.code) && fault.code !== "offline") askForGap();
+}
+
+/**
+ * Take what was buffered, as far as it leaves no gap.
+ * @param {Record<string, Standing>} standings up to whose `upToSeq` there are no gaps any more, only numbers never used
+ */
+function drain(standings) {
   /** @type {Map<string, WireMessage[]>} */
   const waiting = new Map();
   for (const message of buffered) {
@@ -137,10 +177,20 @@ function drain() {
   }
   buffered = [];
   for (const [contactId, messages] of waiting) {
-    const seen = cursorOf(contactId) ?? 0;
-    const fresh = new Map(messages.filter(({ seq }) => seq > seen).map((message) => [message.seq, message]));
-    const ordered = [...fresh.values()].sort((one, other) => one.seq - other.seq);
-    take(contactId, ordered);
+    const seen = cursorOf(contactId);
+    const bySeq = new Map(messages.map((message) => [message.seq, message]));
+    const ordered = [...bySeq.values()].sort((one, other) => one.seq - other.seq);
+    const settled = standings[contactId]?.upToSeq ?? 0;
+    let reached = seen ?? Number.POSITIVE_INFINITY; // nothing known of them: whatever comes is the beginning
+    const ready = ordered.filter(({ seq }) => {
+      if (seq <= (seen ?? 0)) return false;
+      while (ownBeyond.get(contactId)?.has(reached + 1)) reached += 1;
+      if (seq > reached + 1 && seq > settled) return false;
+      reached = Math.max(reached, seq);
+      return true;
+    });
+    buffered.push(...ordered.filter(({ seq }) => seq > reached));
+    take(contactId, ready);
   }
 }
 
@@ -149,6 +199,8 @@ export async function sync() {
   clearTimeout(gapTimer);
   gapTimer = 0;
   syncing = true;
+  syncs += 1;
+  const mine = syncs;
   /** @type {Record<string, number>} */
   const reached = {};
   for (const { customId } of read().contacts) {
@@ -156,12 +208,36 @@ export async function sync() {
     if (cursor !== undefined && /^\d{12}$/.test(customId)) reached[customId] = cursor;
   }
   const answer = await request("user_connected", { customId: me.customId, sync: reached }).finally(() => {
-    syncing = false;
+    if (mine === syncs) syncing = false; // one on a line that was lost may fail long after the next began
   });
-  drain();
-  for (const [contactId, standing] of Object.entries(/** @type {Record<string, Standing>} */ (answer.standing))) {
+  const standings = /** @type {Record<string, Standing>} */ (answer.standing);
+  for (const [contactId, { upToSeq }] of Object.entries(standings)) noteVoids(contactId, reached[contactId], upToSeq);
+  drain(standings);
+  for (const [contactId, standing] of Object.entries(standings)) {
     advance(contactId, standing.upToSeq);
+    await noteReadElsewhere(contactId, standing.readByMe);
     for (const listener of standingListeners) listener(contactId, standing);
+  }
+  gapMs = buffered.length > 0 ? Math.min(gapMs * 2, GAP_MAX_MS) : GAP_MS;
+  if (buffered.length > 0) askForGap();
+}
+
+/** What I have read in another browser is not unread here. @param {string} contactId @param {number} readByMe */
+async function noteReadElsewhere(contactId, readByMe) {
+  const known = contactOf(read(), contactId);
+  if (!known || readByMe < (cursorOf(contactId) ?? 0) || readByMe <= (known.readSeq ?? 0)) return;
+  await update((book) => {
+    const contact = contactOf(book, contactId);
+    if (contact) Object.assign(contact, { unread: 0, readSeq: Math.max(contact.readSeq ?? 0, readByMe) });
+  });
+}
+
+/** @param {string} contactId @param {number | undefined} from @param {number} upTo */
+function noteVoids(contactId, from, upTo) {
+  if (from === undefined || upTo - from > VOIDS_KEPT) return;
+  const there = new Set(buffered.filter((message) => contactIdOf(message) === contactId).map(({ seq }) => seq));
+  for (let seq = from + 1; seq <= upTo; seq += 1) {
+    if (!there.has(seq) && !ownBeyond.get(contactId)?.has(seq)) setOf(voided, contactId).add(seq);
   }
 }
 
@@ -169,4 +245,5 @@ export async function sync() {
 export function startSync() {
   on("receive_message", receive);
   on("message_sent", receive);
+  on("sync_again", () => setTimeout(() => void sync().catch(onSyncFault), Math.random() * SYNC_SPREAD_MS));
 }

@@ -1,0 +1,1 @@
+"""Faults on a whole Sotto under traffic, and a checker that knows every acknowledged message."""

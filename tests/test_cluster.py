@@ -1,0 +1,210 @@
+"""Two units, Redis between them, nginx in front: one Sotto, whatever of it dies."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Browser, expect
+
+from tests.browser import connect
+from tests.conftest import BUSY
+from tests.doorway import doorway
+from tests.fleet import Fleet
+from tests.line import Line
+from tests.people import Person
+from tests.seals import sealed
+from tests.waiting import wait_until
+
+pytest_plugins = ["tests.doorway"]
+
+Pair = tuple[Person, Person]
+
+
+@pytest.fixture(scope="module")
+def fleet(instance: Path) -> Iterator[Fleet]:
+    """The Sotto of this file."""
+    running = Fleet(instance, **BUSY)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def apart(fleet: Fleet) -> Iterator[Pair]:
+    """Two with keys, each at another unit."""
+    mara, jonas = Person(fleet.units[0]), Person(fleet.units[1])
+    mara.befriend(jonas)
+    yield mara, jonas
+    mara.leave()
+    jonas.leave()
+
+
+def received(line: Line) -> list[dict[str, Any]]:
+    """The messages a line has brought, in the order they came."""
+    return [payload[0] for event, payload in list(line.events) if event == "receive_message"]
+
+
+def test_messages_typing_and_receipts_cross_from_unit_to_unit(apart: Pair) -> None:
+    mara, jonas = apart
+    first = mara.send(jonas, sealed("there"))
+    assert jonas.line.wait_for("receive_message")["_id"] == first["id"]
+    back = jonas.send(mara, sealed("and back"))
+    assert (first["seq"], back["seq"]) == (1, 2)
+    assert mara.line.wait_for("receive_message")["_id"] == back["id"]
+    jonas.line.ask("message_read", {"senderId": mara.id, "upToSeq": 1})
+    assert mara.line.wait_for("message_status")["status"] == "read"
+    mara.line.ask("typing", {"receiverId": jonas.id, "isTyping": True})
+    assert jonas.line.wait_for("display_typing")["isTyping"] is True
+
+
+def test_numbers_stay_unique_and_whole_whichever_unit_takes_the_message(apart: Pair) -> None:
+    mara, jonas = apart
+    numbers: list[int] = []
+
+    def write(writer: Person, reader: Person) -> None:
+        numbers.extend(writer.send(reader, sealed())["seq"] for _ in range(50))
+
+    writers = [threading.Thread(target=write, args=pair) for pair in ((mara, jonas), (jonas, mara))]
+    for one in writers:
+        one.start()
+    for one in writers:
+        one.join()
+    assert sorted(numbers) == list(range(1, 101))
+    assert [one["seq"] for one in mara.messages(jonas)] == list(range(1, 101))
+    for reader in (mara, jonas):
+        wait_until(lambda reader=reader: len(received(reader.line)) == 50, "all messages of the other")
+
+
+def test_a_message_sent_again_at_another_unit_is_one_message(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    again = {"clientId": str(uuid.uuid4())}
+    text = sealed()
+    first = mara.send(jonas, text, **again)
+    elsewhere = Person(fleet.units[1], mara.username)
+    assert elsewhere.send(jonas, text, **again) == first
+    elsewhere.leave()
+    assert len(mara.messages(jonas)) == 1
+
+
+def test_somebody_at_two_units_is_gone_when_both_are_left(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    elsewhere = Person(fleet.units[0], jonas.username)
+    elsewhere.line.ask("user_connected", jonas.id)
+    seen = len(mara.line.events)
+    jonas.leave()
+    assert elsewhere.ask("GET", f"/api/chat/user/{mara.id}").json()["isOnline"] is True
+    assert mara.ask("GET", f"/api/chat/user/{jonas.id}").json()["isOnline"] is True
+    assert not [one for one in mara.line.events[seen:] if one[0] == "update_user_status"]
+    elsewhere.leave()
+    mara.line.wait_for("update_user_status", lambda news: not news["isOnline"])
+
+
+def test_logging_out_at_one_unit_ends_the_sockets_at_the_other(fleet: Fleet, apart: Pair) -> None:
+    mara, _ = apart
+    elsewhere = Line(fleet.units[1].origin, {"token": mara.token})
+    assert mara.ask("POST", "/api/auth/logout").status_code == 204
+    wait_until(lambda: elsewhere.ended, "the end of the other socket")
+
+
+def test_a_rate_is_for_a_person_and_not_for_a_unit(instance: Path) -> None:
+    fleet = Fleet(instance, EVENTS_PER_SECOND="8", LOGIN_LIMIT_PER_USERNAME="5 per hour")
+    try:
+        mara = Person(fleet.units[0])
+        elsewhere = Line(fleet.units[1].origin, {"token": mara.token})
+        answers = [line.ask("user_connected", mara.id) for _ in range(12) for line in (mara.line, elsewhere)]
+        # Each unit grants two of the eight by itself, before it asks Redis.
+        assert sum(answer["ok"] for answer in answers) <= 8 + 2 * 2
+        assert any(answer["ok"] is False and answer["error"]["code"] == "rate_limited" for answer in answers)
+        statuses = [fleet.units[n % 2].login(mara.username, "not the passphrase").status_code for n in range(8)]
+        assert statuses.count(401) == 5
+        assert statuses.count(429) == 3
+        mara.leave()
+        elsewhere.close()
+    finally:
+        fleet.stop()
+
+
+def test_a_call_crosses_and_the_other_hears_when_its_unit_dies(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    assert mara.line.ask("call_user", {"userToCall": jonas.id, "signalData": "offer", "callId": "c1"})["delivered"]
+    assert jonas.line.wait_for("incoming_call")["from"] == mara.id
+    assert jonas.line.ask("answer_call", {"to": mara.id, "signal": "answer", "callId": "c1"})["ok"]
+    mara.line.wait_for("call_accepted")
+    fleet.units[1].kill()
+    fleet.units[1].start()
+    wait_until(lambda: jonas.line.ended, "the end of the line")
+    status = mara.line.wait_for("update_user_status", lambda news: not news["isOnline"])
+    assert status["userId"] == jonas.id
+    jonas.leave()
+    assert jonas.line.ask("end_call", {"to": mara.id, "reason": "hung up"})["ok"], "the dead unit holds nothing"
+    mara.line.wait_for("call_ended")
+
+
+def test_redis_may_forget_everything(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    assert [mara.send(jonas, sealed())["seq"] for _ in range(3)] == [1, 2, 3]
+    redis.Redis.from_url(fleet.cluster.redis_url).flushall()
+    assert [one.send(other, sealed())["seq"] for one, other in ((jonas, mara), (mara, jonas))] == [4, 5]
+    assert len(mara.messages(jonas)) == 5
+    # Who is here comes back with the next heartbeat.
+    wait_until(lambda: mara.ask("GET", f"/api/chat/user/{jonas.id}").json()["isOnline"], "presence to come back")
+
+
+def test_without_redis_messages_are_kept_and_with_it_back_everybody_asks_for_them(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    assert mara.send(jonas, sealed())["seq"] == 1
+    jonas.line.wait_for("receive_message")
+    fleet.cluster.kill("redis")
+    try:
+        kept = [mara.send(jonas, sealed()) for _ in range(3)] + [jonas.send(mara, sealed()) for _ in range(3)]
+        assert [one["seq"] for one in kept] == list(range(2, 8))
+        assert len(received(jonas.line)) == 1, "the news did not cross"
+        assert fleet.units[0].ask("GET", "/readyz").status_code == 503
+    finally:
+        fleet.cluster.start_redis()
+    for person in (mara, jonas):
+        person.line.wait_for("sync_again")
+    answer = jonas.line.ask("user_connected", {"customId": jonas.id, "sync": {mara.id: 1}})
+    assert answer["standing"][mara.id]["upToSeq"] == 7
+    assert [one["seq"] for one in received(jonas.line)][-3:] == [2, 3, 4]
+    assert mara.send(jonas, sealed())["seq"] == 8
+
+
+def test_a_unit_that_ends_in_order_answers_what_it_took_and_sends_its_people_on(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    sent = [mara.send(jonas, sealed()) for _ in range(5)]
+    fleet.cluster.signal("unit0", signal.SIGTERM)
+    wait_until(lambda: mara.line.ended, "to be told to hang up")
+    assert mara.line.frames[-1] == "1", "Engine.IO's end: clients come again by themselves"
+    fleet.cluster.end("unit0")
+    fleet.units[0].start()
+    assert [one["_id"] for one in jonas.messages(mara)] == [one["id"] for one in sent if one["ok"]]
+    mara.leave()
+    assert mara.send(jonas, sealed())["ok"]
+
+
+def test_two_browsers_come_back_by_nginx_when_their_units_are_replaced_one_by_one(
+    fleet: Fleet, browser: Browser
+) -> None:
+    with doorway(browser, fleet.origin) as enter:
+        mara, jonas = enter("mara"), enter("jonas")
+        for one in (mara, jonas):
+            one.tolerate("WebSocket connection", "ERR_CONNECTION", "status of 50")
+        connect(mara, jonas)
+        mara.write("before")
+        expect(jonas.message("before")).to_have_count(1)
+        for index in range(2):
+            fleet.cluster.end(f"unit{index}")
+            mara.write(f"while unit {index} is gone")
+            expect(jonas.message(f"while unit {index} is gone")).to_have_count(1)
+            fleet.units[index].start()
+        jonas.write("and back")
+        expected = ["before", "while unit 0 is gone", "while unit 1 is gone", "and back"]
+        for one in (mara, jonas):
+            expect(one.page.locator(".message .body")).to_have_text(expected)
