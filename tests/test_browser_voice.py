@@ -227,6 +227,19 @@ def test_a_recording_stays_in_its_own_conversation(pair: Pair, enter: Enter) -> 
     expect(voices(someone)).to_have_count(0)
 
 
+def test_the_microphone_closes_on_the_way_back_to_the_list(pair: Pair) -> None:
+    mara, jonas = pair
+    mara.page.set_viewport_size({"width": 390, "height": 800})
+    mara.button("Start audio recording").click()
+    expect(panel(mara).get_by_role("timer")).to_have_text("0:01")
+    mara.button("Back to contacts").click()
+    mara.until(lambda: open_microphones(mara) == 0, "the microphone to close")
+    mara.open_chat(jonas)
+    expect(mara.button("Listen to recording")).to_be_visible()
+    mara.button("Cancel recording").click()
+    mara.page.set_viewport_size({"width": 1280, "height": 800})
+
+
 def test_who_refuses_the_microphone_is_told_how_to_permit_it(pair: Pair) -> None:
     _, jonas = pair
     jonas.button("Start audio recording").click()

@@ -90,7 +90,6 @@ function start(stream) {
   }, LEVEL_MS);
   recorder.start(1000);
   running = recording;
-  show();
   leave(); // the conversation may have changed while the browser asked
 }
 
@@ -185,11 +184,13 @@ async function toggleListening() {
   listenTo(heard);
 }
 
-/** Another conversation is open: the microphone is off there, and the recording waits in its own, as a draft does. */
+/** Outside its conversation the microphone is off, and the recording waits there, as a draft does. */
 function leave() {
-  if (openContact() === contactId) return;
-  stop();
-  stopListening();
+  if (openContact() !== contactId) {
+    stop();
+    stopListening();
+  }
+  show();
 }
 
 function show() {
@@ -203,7 +204,5 @@ function show() {
 
 part(".cancel-recording", panel).addEventListener("click", discard);
 listen.addEventListener("click", () => void toggleListening());
-onOpened(() => {
-  leave();
-  show();
-});
+onOpened(leave);
+part(".back").addEventListener("click", leave);
