@@ -23,16 +23,17 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 
 @dataclass
 class Record:
-    """What the pages of one context did: faults nobody expected, socket frames, addresses asked for."""
+    """What the pages of one context did: faults nobody expected, socket frames, addresses asked for, files saved."""
 
     faults: list[str] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
     tolerated: list[str] = field(default_factory=list)
 
     def clear(self) -> None:
         """Begin a new record."""
-        for part in (self.faults, self.frames, self.requests, self.tolerated):
+        for part in (self.faults, self.frames, self.requests, self.saved, self.tolerated):
             part.clear()
 
     def unexpected(self) -> list[str]:
@@ -53,6 +54,7 @@ class Record:
             ),
         )
         page.on("websocket", self._on_socket)
+        page.on("download", lambda download: self.saved.append(download.suggested_filename))
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -28,7 +28,13 @@ export function readAttachment(text, { type, fileUrl, fileName }) {
   const sealed = parse(text);
   if (sealed?.sotto !== "file") {
     const kind = type === "image" || type === "audio" || type === "video" ? type : "file";
-    return { caption: text, info: null, kind, name: fileName.replace(/^encrypted_|\.json$/g, "") || "file", fileUrl };
+    return {
+      caption: text,
+      info: null,
+      kind,
+      name: fileName.replace(/^encrypted_(.+)\.json$/, "$1") || "file",
+      fileUrl,
+    };
   }
   const info = sealed.file;
   const strings = [info?.key, info?.iv, info?.name, info?.type, info?.digest];

@@ -1,6 +1,7 @@
 // Sending files: chosen, dropped or pasted, shown before they go, sealed, uploaded, and only then a message.
 
 import { kindOf, sealedPart } from "./attachment.js";
+import { openContact } from "./conversation.js";
 import { sealFile, sealFileV1, TransferFault, upload } from "./files.js";
 import { isStill, prepareImage, thumbnail } from "./images.js";
 import { contactOf, pairsOf, read } from "./keystore.js";
@@ -84,6 +85,7 @@ export async function sendFile(contactId, outgoing, text) {
   const row = fromTemplate("transfer-row");
   part(".file-name", row).textContent = outgoing.name;
   row.dataset.contact = contactId;
+  row.hidden = contactId !== openContact();
   part(".transfers").append(row);
   const retry = part(".retry-transfer", row);
   const drop = part(".drop-transfer", row);

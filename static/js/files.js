@@ -14,6 +14,8 @@ import { TAG_BYTES } from "./envelope.js";
 
 export const CHUNK_BYTES = 1 << 20;
 const HASH_HEX = 64;
+/** v1's form is 3.6 times as long and whole in memory; the server takes 50 MB of it. */
+const V1_MAX_BYTES = 14_000_000;
 
 /** The transfer failed; `code` as the server names it, "offline" or "cancelled". */
 export class TransferFault extends Error {
@@ -65,9 +67,12 @@ function digestOf(hashes) {
  * Seal a whole file in v1's form, for a Press Freely contact.
  * @param {Blob} file
  * @param {import("./crypto.js").OpeningPair} pair
- * @returns {Promise<Blob>} the JSON envelope
+ * @returns {Promise<Blob>} the JSON envelope; rejects with TransferFault too_large
  */
 export async function sealFileV1(file, pair) {
+  if (file.size > V1_MAX_BYTES) {
+    throw new TransferFault("too_large", "This contact's app takes files of 14 MB at most.");
+  }
   return new Blob([await sealBytes(pair, await file.arrayBuffer())], { type: "application/json" });
 }
 
@@ -80,7 +85,8 @@ export async function sealFileV1(file, pair) {
  * @param {AbortSignal} signal
  * @returns {Promise<string>} its fileUrl; rejects with TransferFault
  */
-export function upload(sealed, name, csrf, progress, signal) {
+export async function upload(sealed, name, csrf, progress, signal) {
+  checkCancelled(signal);
   const { promise, resolve, reject } = deferred();
   // XMLHttpRequest, because fetch does not tell how far an upload has come.
   const transfer = new XMLHttpRequest();

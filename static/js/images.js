@@ -4,7 +4,8 @@ import { toBase64 } from "./encoding.js";
 
 const MAX_SIDE_PX = 2048;
 const QUALITY = 0.85;
-const THUMBNAIL_SIDE_PX = 240;
+/** Tried one after the other: a picture full of detail fits only as a smaller one. */
+const THUMBNAIL_SIDES_PX = [240, 160, 96];
 const THUMBNAIL_QUALITY = 0.6;
 // The thumbnail travels inside the sealed text, which may have 124 KiB as a list of numbers.
 const THUMBNAIL_MAX_BYTES = 12_000;
@@ -69,12 +70,18 @@ async function decode(file) {
 
 /**
  * A small picture that shows at once. @param {Blob} file
- * @returns {Promise<string | undefined>} WebP as base64; undefined when there is none, or it would be too large
+ * @returns {Promise<string | undefined>} WebP as base64; undefined when it is no picture, or fits at no size
  */
 export async function thumbnail(file) {
   const bitmap = await decode(file);
   if (!bitmap) return undefined;
-  const small = await encode(bitmap, THUMBNAIL_SIDE_PX, THUMBNAIL_QUALITY);
-  bitmap.close();
-  return small.size <= THUMBNAIL_MAX_BYTES ? toBase64(new Uint8Array(await small.arrayBuffer())) : undefined;
+  try {
+    for (const side of THUMBNAIL_SIDES_PX) {
+      const small = await encode(bitmap, side, THUMBNAIL_QUALITY);
+      if (small.size <= THUMBNAIL_MAX_BYTES) return toBase64(new Uint8Array(await small.arrayBuffer()));
+    }
+    return undefined;
+  } finally {
+    bitmap.close();
+  }
 }

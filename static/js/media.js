@@ -3,7 +3,7 @@
 import { fromBase64 } from "./encoding.js";
 import { openFile, openFileV1 } from "./files.js";
 import { pairsOf, read } from "./keystore.js";
-import { startPlayer } from "./player.js";
+import { listenTo, startPlayer } from "./player.js";
 import { fromTemplate, part } from "./session.js";
 import { runTransfer, sizeText } from "./transfers.js";
 
@@ -21,6 +21,7 @@ const viewer = /** @type {HTMLDialogElement} */ (part("#viewer"));
  * @param {HTMLElement} row
  * @param {Attachment} attachment
  * @param {string} contactId
+ * @returns {HTMLElement} its element
  */
 export function showAttachment(row, attachment, contactId) {
   const { kind, info, name } = attachment;
@@ -36,6 +37,18 @@ export function showAttachment(row, attachment, contactId) {
   if (info?.thumbnail) showThumbnail(part(".thumbnail", element), info.thumbnail, info);
   button.addEventListener("click", () => void openAttachment(element, attachment, contactId));
   part(".attachment-place", row).replaceChildren(element);
+  return element;
+}
+
+/** What this browser cannot show may still be kept. @param {HTMLElement} element @param {Attachment} attachment @param {string} contactId */
+function offerAsFile(element, attachment, contactId) {
+  const row = element.closest(".message");
+  if (!(row instanceof HTMLElement)) return; // the conversation was left in the meantime
+  const { info } = attachment;
+  const bare = info && { ...info, thumbnail: undefined };
+  const fault = part(".transfer-fault", showAttachment(row, { ...attachment, info: bare, kind: "file" }, contactId));
+  fault.textContent = "This browser cannot show this file. It can be downloaded.";
+  fault.hidden = false;
 }
 
 /** @param {HTMLElement} image @param {string} data base64 WebP @param {{width?: number, height?: number}} size */
@@ -60,36 +73,44 @@ function showThumbnail(image, data, { width, height }) {
  * @param {string} contactId
  */
 async function openAttachment(element, attachment, contactId) {
-  const button = /** @type {HTMLButtonElement} */ (part(".open-file", element));
-  button.disabled = true;
+  const button = part(".open-file", element);
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true"; // a button that is disabled would lose the keyboard's focus
   const { info, fileUrl, kind } = attachment;
   const file = await runTransfer(element, (progress, signal) =>
     info
       ? openFile(fileUrl, info, progress, signal)
       : openFileV1(fileUrl, pairsOf(read(), contactId), V1_TYPES[kind], progress, signal),
   );
-  button.disabled = false;
+  button.ariaDisabled = null;
   if (!file) return;
-  if (kind === "image") view(file, attachment);
+  const giveUp = () => offerAsFile(element, attachment, contactId);
+  if (kind === "image") view(file, attachment, giveUp);
   else if (kind === "file") save(file, attachment.name);
-  else play(element, file, attachment);
+  else play(element, file, attachment, giveUp);
 }
 
-/** @param {Blob} file @param {Attachment} attachment */
-function view(file, { name, caption }) {
+/** @param {Blob} file @param {Attachment} attachment @param {() => void} giveUp called when it cannot be shown */
+function view(file, { name, caption }, giveUp) {
   const image = /** @type {HTMLImageElement} */ (part(".media-image", viewer));
   const address = URL.createObjectURL(file);
   image.src = address;
   image.alt = caption || name;
   const saver = part(".save-image", viewer);
   const onSave = () => save(file, name);
+  const onError = () => {
+    viewer.close();
+    giveUp();
+  };
   saver.addEventListener("click", onSave);
+  image.addEventListener("error", onError);
   viewer.addEventListener(
     "close",
     () => {
       URL.revokeObjectURL(address);
       image.removeAttribute("src");
       saver.removeEventListener("click", onSave);
+      image.removeEventListener("error", onError);
     },
     { once: true },
   );
@@ -107,23 +128,30 @@ function save(file, name) {
   setTimeout(() => URL.revokeObjectURL(address), SAVED_MS);
 }
 
-/** @param {HTMLElement} element @param {Blob} file @param {Attachment} attachment */
-function play(element, file, { kind, info }) {
+/** @param {HTMLElement} element @param {Blob} file @param {Attachment} attachment @param {() => void} giveUp called when it cannot be shown */
+function play(element, file, { kind, info }, giveUp) {
   const address = URL.createObjectURL(file);
-  part(".open-file", element).hidden = true;
+  const button = part(".open-file", element);
+  const hasFocus = document.activeElement === button;
+  button.hidden = true;
   if (kind === "audio") {
     const player = fromTemplate("player");
     element.append(player);
-    freeWhenGone(startPlayer(player, address, info?.duration, info?.waveform), address);
+    if (hasFocus) part(".toggle", player).focus();
+    const audio = startPlayer(player, address, info?.duration, info?.waveform);
+    audio.addEventListener("error", giveUp, { once: true });
+    freeWhenGone(audio, address);
     return;
   }
   const video = document.createElement("video");
   video.className = "video-player";
   video.controls = true;
+  video.addEventListener("error", giveUp, { once: true });
   video.src = address;
   element.append(video);
+  if (hasFocus) video.focus();
   freeWhenGone(video, address);
-  void video.play();
+  listenTo(video);
 }
 
 /** Give a blob back when its element has left the page. @param {HTMLMediaElement} media @param {string} address */

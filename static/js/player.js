@@ -30,6 +30,13 @@ export function drawWaveform(canvas, waveform, heard) {
   }
 }
 
+/** Play, unless a pause comes first or the format is unknown, which is the `error` event's to tell. @param {HTMLMediaElement} media */
+export function listenTo(media) {
+  media.play().catch((fault) => {
+    if (!(fault instanceof DOMException && ["AbortError", "NotSupportedError"].includes(fault.name))) throw fault;
+  });
+}
+
 /**
  * Play an audio file in the parts of the `player` macro.
  * @param {HTMLElement} element
@@ -56,7 +63,7 @@ export function startPlayer(element, address, duration, waveform) {
     drawWaveform(canvas, levels, heard);
   };
   for (const event of ["play", "pause", "timeupdate", "ended", "loadedmetadata"]) audio.addEventListener(event, show);
-  toggle.addEventListener("click", () => void (audio.paused ? audio.play() : audio.pause()));
+  toggle.addEventListener("click", () => (audio.paused ? listenTo(audio) : audio.pause()));
   seek.addEventListener("input", () => {
     audio.currentTime = (Number(seek.value) / 100) * length();
   });
@@ -68,6 +75,6 @@ export function startPlayer(element, address, duration, waveform) {
   });
   audio.src = address;
   show();
-  void audio.play();
+  listenTo(audio);
   return audio;
 }

@@ -1,6 +1,7 @@
 // Voice messages: recorded in Opus, mono, about 32 kbit/s, with a timer and a live level; heard before they are sent.
 
-import { clockText, drawWaveform } from "./player.js";
+import { onOpened, openContact } from "./conversation.js";
+import { clockText, drawWaveform, listenTo } from "./player.js";
 import { part } from "./session.js";
 import { say } from "./status.js";
 
@@ -8,6 +9,7 @@ const BITS_PER_SECOND = 32_000;
 const MAX_SECONDS = 15 * 60;
 const LEVEL_MS = 50;
 const WAVEFORM_BARS = 64;
+const SILENCE = new Array(WAVEFORM_BARS).fill(0);
 const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
 
 /** @typedef {{file: Blob, name: string, duration: number, waveform: number[]}} Recording */
@@ -21,8 +23,11 @@ const listen = part(".listen", panel);
 
 /** @type {{recorder: MediaRecorder, stream: MediaStream, context: AudioContext, parts: Blob[], levels: number[], began: number, timer: number} | null} */
 let running = null;
-/** @type {Recording | null} */
+/** @type {Promise<Recording> | null} */
 let finished = null;
+/** Whose conversation the recording is for. */
+let contactId = "";
+let isAsking = false;
 /** @type {HTMLAudioElement | null} */
 let heard = null;
 
@@ -42,12 +47,17 @@ function explain(fault) {
 /** Start a recording, or stop the one that runs. */
 export async function toggle() {
   if (running) return stop();
+  if (isAsking) return; // the browser's question is still open: a second answer would be a second microphone
   discard();
+  contactId = openContact();
+  isAsking = true;
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, noiseSuppression: true } });
   } catch (fault) {
     return explain(fault);
+  } finally {
+    isAsking = false;
   }
   start(stream);
 }
@@ -75,12 +85,12 @@ function start(stream) {
     recording.levels.push(levelOf(samples));
     const seconds = (Date.now() - recording.began) / 1000;
     time.textContent = clockText(seconds);
-    drawWaveform(canvas, recording.levels.slice(-WAVEFORM_BARS), 1);
+    drawWaveform(canvas, [...SILENCE, ...recording.levels].slice(-WAVEFORM_BARS), 1);
     if (seconds > MAX_SECONDS) void stop();
   }, LEVEL_MS);
   recorder.start(1000);
   running = recording;
-  show();
+  leave(); // the conversation may have changed while the browser asked
 }
 
 /** Loudness 0–100: −60 dB and below is silence. @param {Float32Array} samples */
@@ -90,11 +100,15 @@ function levelOf(samples) {
   return Math.round(Math.min(100, Math.max(0, ((decibels + 60) / 60) * 100)));
 }
 
-/** @returns {Promise<void>} */
-async function stop() {
-  const recording = running;
-  if (!recording) return;
+function stop() {
+  if (!running) return;
+  finished = end(running);
   running = null;
+  show();
+}
+
+/** @param {NonNullable<typeof running>} recording @returns {Promise<Recording>} */
+async function end(recording) {
   clearInterval(recording.timer);
   const duration = (Date.now() - recording.began) / 1000;
   await new Promise((resolve) => {
@@ -105,14 +119,9 @@ async function stop() {
   const type = recording.recorder.mimeType.split(";")[0] ?? "audio/webm";
   const file = new Blob(recording.parts, { type });
   const suffix = type.split("/")[1] ?? "webm";
-  finished = {
-    file,
-    name: `voice-message.${suffix}`,
-    duration: Math.round(duration * 10) / 10,
-    waveform: shorten(recording.levels),
-  };
-  drawWaveform(canvas, finished.waveform, 1);
-  show();
+  const waveform = shorten(recording.levels);
+  drawWaveform(canvas, waveform, 1);
+  return { file, name: `voice-message.${suffix}`, duration: Math.round(duration * 10) / 10, waveform };
 }
 
 /** @param {{stream: MediaStream, context: AudioContext}} recording */
@@ -150,8 +159,8 @@ function discard() {
  * End and take the recording. @returns {Promise<Recording | null>}
  */
 export async function finishRecording() {
-  await stop();
-  const recording = finished;
+  stop();
+  const recording = await finished;
   discard();
   return recording;
 }
@@ -164,17 +173,29 @@ function stopListening() {
   listen.setAttribute("aria-label", "Listen to recording");
 }
 
-function toggleListening() {
-  if (heard || !finished) return stopListening();
-  heard = new Audio(URL.createObjectURL(finished.file));
+async function toggleListening() {
+  const recording = finished;
+  if (heard || !recording) return stopListening();
+  const { file } = await recording;
+  if (heard || finished !== recording) return;
+  heard = new Audio(URL.createObjectURL(file));
   heard.addEventListener("ended", stopListening);
   listen.setAttribute("aria-label", "Stop listening");
-  void heard.play();
+  listenTo(heard);
+}
+
+/** Outside its conversation the microphone is off, and the recording waits there, as a draft does. */
+function leave() {
+  if (openContact() !== contactId) {
+    stop();
+    stopListening();
+  }
+  show();
 }
 
 function show() {
   const isRecording = running !== null;
-  panel.hidden = !isRecording && finished === null;
+  panel.hidden = openContact() !== contactId || (!isRecording && finished === null);
   input.hidden = !panel.hidden;
   listen.hidden = finished === null;
   button.setAttribute("aria-pressed", String(isRecording));
@@ -182,4 +203,6 @@ function show() {
 }
 
 part(".cancel-recording", panel).addEventListener("click", discard);
-listen.addEventListener("click", toggleListening);
+listen.addEventListener("click", () => void toggleListening());
+onOpened(leave);
+part(".back").addEventListener("click", leave);

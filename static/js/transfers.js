@@ -6,6 +6,9 @@ import { part } from "./session.js";
 
 const STAGES = { encrypting: "Encrypting", uploading: "Uploading", downloading: "Downloading" };
 
+/** What reading a chosen file throws when it is no longer what was chosen (File API, 7). */
+const UNREADABLE = new Set(["NotReadableError", "NotFoundError"]);
+
 /** @param {number} bytes @returns {string} e.g. “3.4 MB” */
 export function sizeText(bytes) {
   if (bytes < 1024) return `${bytes} B`;
@@ -52,7 +55,10 @@ function sentence(failure) {
   if (failure instanceof OpenFault) {
     return failure.reason === "damaged"
       ? "This file is damaged and was not opened."
-      : "This file was sealed with other keys.";
+      : "This file does not open: it is damaged, or was sealed with other keys.";
+  }
+  if (failure instanceof DOMException && UNREADABLE.has(failure.name)) {
+    return "The file cannot be read: it was changed or removed since it was chosen.";
   }
   throw failure;
 }

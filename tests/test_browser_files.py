@@ -1,0 +1,188 @@
+"""Sending and opening files by the page: what arrives is what was sent, and a picture tells nothing of its place."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.attachments import (
+    CAMERA,
+    GPS_IFD,
+    GPS_LATITUDE,
+    MIB,
+    arrived,
+    choose,
+    fetched,
+    named,
+    photograph,
+    pictured,
+    send_files,
+)
+from tests.browser import Person
+
+pytest_plugins = ["tests.doorway"]
+
+Pair = tuple[Person, Person]
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script><circle r="9"/></svg>'
+HTML = b"<!doctype html><script>alert(3)</script><h1>hello</h1>"
+
+
+def test_a_picture_arrives_smaller_and_without_what_the_camera_wrote_into_it(pair: Pair) -> None:
+    mara, jonas = pair
+    before = photograph()
+    assert Image.open(io.BytesIO(before)).getexif().get_ifd(GPS_IFD)[GPS_LATITUDE] == (52.0, 31.0, 12.0)
+    send_files(mara, named("beach.jpg", before, "image/jpeg"))
+    name, content = pictured(jonas, arrived(jonas, "beach.webp"))
+    assert name == "beach.webp"
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.format, picture.size) == ("WEBP", (2048, 1260))
+    assert not picture.getexif()
+    assert b"EXIF" not in content
+    assert CAMERA.encode() not in content
+
+
+def test_the_original_of_a_picture_arrives_byte_by_byte_when_asked_for(pair: Pair) -> None:
+    mara, jonas = pair
+    before = photograph()
+    send_files(mara, named("original.jpg", before, "image/jpeg"), original=True)
+    name, content = pictured(jonas, arrived(jonas, "original.jpg"))
+    assert name == "original.jpg"
+    assert hashlib.sha256(content).digest() == hashlib.sha256(before).digest()
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, 3 * MIB + 17], ids=["empty", "a byte", "a chunk", "three chunks and more"])
+def test_a_file_arrives_byte_by_byte_under_its_name(pair: Pair, size: int) -> None:
+    mara, jonas = pair
+    content = os.urandom(size)
+    name = f"Plan – żółć {size}.json"
+    send_files(mara, named(name, content))
+    saved_as, saved = fetched(jonas, arrived(jonas, name))
+    assert saved_as == name
+    assert hashlib.sha256(saved).digest() == hashlib.sha256(content).digest()
+
+
+def test_several_files_at_once_arrive_in_their_order_with_one_caption(pair: Pair) -> None:
+    mara, jonas = pair
+    files = [named(f"part-{number}.bin", os.urandom(1000 + number)) for number in range(3)]
+    send_files(mara, *files, caption="three parts of one")
+    for file in files:
+        assert fetched(jonas, arrived(jonas, file["name"])) == (file["name"], file["buffer"])
+    titles = jonas.page.locator(".open-file[title^=part-]").evaluate_all("found => found.map((one) => one.title)")
+    assert [title.split(" ")[0] for title in titles] == ["part-0.bin", "part-1.bin", "part-2.bin"]
+    expect(jonas.message("three parts of one")).to_have_count(1)
+    expect(jonas.message("three parts of one").locator(".open-file")).to_have_attribute("title", re.compile("part-0"))
+
+
+def test_what_is_chosen_is_shown_before_it_is_sent_and_may_be_left(pair: Pair) -> None:
+    mara, _ = pair
+    dialog = choose(mara, named("beach.jpg", photograph(), "image/jpeg"), named("notes.txt", b"12", "text/plain"))
+    expect(dialog.locator("li")).to_have_text([re.compile(r"beach\.jpg"), re.compile(r"notes\.txt\s+2 B")])
+    expect(dialog.locator("img:visible")).to_have_count(1)
+    assert mara.until(lambda: dialog.locator("img").first.evaluate("it => it.naturalWidth"), "the preview") == 2600
+    mara.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    mara.write("rather not")
+    expect(mara.message("rather not")).to_have_attribute("data-status", re.compile("sent|delivered|read"))
+    expect(mara.page.locator("[title*='notes.txt']")).to_have_count(0)
+
+
+def test_a_picture_from_the_clipboard_is_offered(pair: Pair) -> None:
+    mara, _ = pair
+    mara.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    mara.page.evaluate(
+        """async () => {
+          const canvas = new OffscreenCanvas(30, 20);
+          canvas.getContext("2d").fillRect(5, 5, 9, 9);
+          const png = await canvas.convertToBlob({ type: "image/png" });
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+        }"""
+    )
+    mara.input.focus()
+    mara.page.keyboard.press("Control+V")
+    dialog = mara.page.get_by_role("dialog", name="Send files")
+    expect(dialog.locator("li")).to_contain_text("image.png")
+    expect(mara.input).to_have_value("")
+    dialog.get_by_role("button", name="Close without sending").click()
+
+
+def test_a_file_that_is_dropped_on_the_conversation_is_sent(pair: Pair) -> None:
+    mara, jonas = pair
+    transfer = mara.page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["dropped words"], "dropped.txt", { type: "text/plain" }));
+          return transfer;
+        }"""
+    )
+    box = mara.page.locator(".chat-box")
+    box.dispatch_event("dragover", {"dataTransfer": transfer})
+    expect(box).to_have_attribute("data-dropping", "true")
+    box.dispatch_event("drop", {"dataTransfer": transfer})
+    expect(box).not_to_have_attribute("data-dropping", "true")
+    mara.button("Send files").click()
+    assert fetched(jonas, arrived(jonas, "dropped.txt")) == ("dropped.txt", b"dropped words")
+
+
+def test_a_thumbnail_shows_at_once_without_fetching_the_picture(pair: Pair) -> None:
+    mara, jonas = pair
+    # Noise is what compresses worst: no picture is so full of detail that it has no thumbnail.
+    noise = io.BytesIO()
+    Image.effect_noise((1200, 900), 90).convert("RGB").save(noise, "JPEG")
+    send_files(mara, named("noise.jpg", noise.getvalue(), "image/jpeg"))
+    thumbnail = arrived(jonas, "noise.webp").locator("img.thumbnail")
+    expect(thumbnail).to_be_visible()
+    assert jonas.until(lambda: thumbnail.evaluate("it => it.naturalWidth"), "the thumbnail") <= 240
+    assert not [request for request in jonas.record.requests if "/uploads/" in request]
+
+
+def test_the_viewer_opens_and_closes_by_the_keyboard_and_gives_the_focus_back(pair: Pair) -> None:
+    mara, jonas = pair
+    send_files(mara, named("keys.jpg", photograph(), "image/jpeg"), caption="seen by keyboard")
+    opener = arrived(jonas, "keys.webp").get_by_role("button", name="View image")
+    opener.focus()
+    jonas.page.keyboard.press("Enter")
+    viewer = jonas.page.get_by_role("dialog", name="Image")
+    expect(viewer.get_by_role("img", name="seen by keyboard")).to_be_visible()
+    jonas.page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "content"),
+    [("drawing.svg", "image/svg+xml", SVG), ("page.html", "text/html", HTML)],
+)
+def test_a_drawing_or_a_page_is_a_download_and_never_rendered(
+    pair: Pair, name: str, media_type: str, content: bytes
+) -> None:
+    mara, jonas = pair
+    dialog = choose(mara, named(name, content, media_type))
+    expect(dialog.locator("img:visible")).to_have_count(0)
+    dialog.get_by_role("button", name="Send files").click()
+    row = arrived(jonas, name)
+    assert fetched(jonas, row) == (name, content)
+    expect(row.locator("img:visible, iframe, object, embed")).to_have_count(0)
+    expect(jonas.page.get_by_role("dialog", name="Image")).to_be_hidden()
+    assert len(jonas.context.pages) == 1
+
+
+@pytest.mark.parametrize(
+    ("media_type", "press"), [("image/png", "View image"), ("audio/mpeg", "Play audio"), ("video/mp4", "Play video")]
+)
+def test_what_only_claims_to_be_a_picture_or_a_sound_is_offered_as_a_file(
+    pair: Pair, media_type: str, press: str
+) -> None:
+    mara, jonas = pair
+    name = f"claim.{media_type.rpartition('/')[2]}"
+    send_files(mara, named(name, SVG, media_type))
+    row = arrived(jonas, name)
+    row.get_by_role("button", name=press).click()
+    expect(row.get_by_role("alert")).to_have_text("This browser cannot show this file. It can be downloaded.")
+    expect(jonas.page.get_by_role("dialog", name="Image")).to_be_hidden()
+    assert fetched(jonas, row) == (name, SVG)
