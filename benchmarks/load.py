@@ -1,23 +1,27 @@
 """The load generator, a process of its own: it takes one job as JSON from its standard input and prints what it saw.
 
 Jobs: `relay` (typing from the first half of the lines to the second), `senders` (each waits for its acknowledgement),
-`steady` (a rate of messages, whatever the answers do) and `idle` (lines that only answer pings).
+`steady` (a rate of messages, whatever the answers do), `idle` (lines that only answer pings) and `logins`.
 """
 
 from __future__ import annotations
 
 import gc
+import http.client
 import json
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.crowd import Crowd, Line
+from benchmarks.crowd import HOST, Crowd, Line
 from benchmarks.frames import masked
 
 ENVELOPE = '{"iv":[' + ",".join(["200"] * 12) + '],"content":[' + ",".join(["200"] * 66) + "]}"
+LOGIN_TIMEOUT_S = 60
+LOGINS_AT_ONCE = 64
 Job = dict[str, Any]
 
 
@@ -167,11 +171,35 @@ def idle(job: Job) -> dict[str, Any]:
     return {}
 
 
+def logins(job: Job) -> dict[str, Any]:
+    """`rate` logins a second over HTTP, each when it is due whether or not the last is done."""
+    waiting = list(range(round(job["rate"] * job["seconds"])))
+    began = time.perf_counter()
+    taken: list[float] = []
+
+    def sign_in(number: int) -> None:
+        time.sleep(max(0.0, began + number / job["rate"] - time.perf_counter()))
+        due = time.perf_counter()
+        body = json.dumps({"username": job["names"][number % len(job["names"])], "passphrase": job["passphrase"]})
+        line = http.client.HTTPConnection(HOST, job["port"], timeout=LOGIN_TIMEOUT_S)
+        line.request("POST", "/api/auth/login", body, {"Content-Type": "application/json"})
+        answer = line.getresponse()
+        if answer.status != 200:
+            raise RuntimeError(f"login: {answer.status} {answer.read()!r}")
+        line.close()
+        taken.append(time.perf_counter() - due)
+
+    with ThreadPoolExecutor(LOGINS_AT_ONCE) as pool:
+        list(pool.map(sign_in, waiting))
+    return {"per_second": round(len(taken) / (time.perf_counter() - began), 1)} | _percentiles(taken)
+
+
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "relay": relay,
     "senders": senders,
     "steady": steady,
     "idle": idle,
+    "logins": logins,
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from argon2 import PasswordHasher
 from pymongo import MongoClient
 
 from chat.models import conversation_id, now
@@ -44,17 +45,27 @@ def _mint(custom_id: str, secret: str) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def _user(custom_id: str) -> dict[str, Any]:
+def _user(custom_id: str, passphrase_hash: str) -> dict[str, Any]:
     name = f"p-{custom_id}"
-    return {"_id": custom_id, "username": name, "username_key": name, "passphrase_hash": "none", "created_at": now()}
+    return {
+        "_id": custom_id,
+        "username": name,
+        "username_key": name,
+        "passphrase_hash": passphrase_hash,
+        "created_at": now(),
+    }
 
 
-def populate(database_uri: str, secret: str, count: int) -> list[Person]:
-    """`count` new people; each of an even place has exchanged keys with the next one."""
+def populate(database_uri: str, secret: str, count: int, passphrase: str = "") -> list[Person]:
+    """`count` new people; each of an even place has exchanged keys with the next one.
+
+    With a `passphrase` they can log in, as `p-<id>`.
+    """
+    passphrase_hash = PasswordHasher().hash(passphrase) if passphrase else "none"
     ids = [f"{secrets.randbelow(10**12):012d}" for _ in range(count)]
     pairs = list(zip(ids[::2], ids[1::2], strict=False))
     database: Any = MongoClient(database_uri, w="majority", journal=True).get_default_database()
-    database["users"].insert_many([_user(custom_id) for custom_id in ids])
+    database["users"].insert_many([_user(custom_id, passphrase_hash) for custom_id in ids])
     conversations = [
         {
             "_id": conversation_id(one, other),

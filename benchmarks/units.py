@@ -19,6 +19,7 @@ HOUSE = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 45
+WARM_UP_S = 2.0
 SECRET = "f3Yw0Rk9-_qZ7uVb2LmXc8NsT5hJgE1dPaQ6rKoWiB4="
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # The measurements are about speed: no limit may stand in their way.
@@ -33,12 +34,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def environ(database_uri: str) -> dict[str, str]:
+    """The settings of a Sotto under measurement."""
+    own = {"MONGODB_URI": database_uri, "SECRET_KEY": SECRET, "SOTTO_ENV": "production", "LOG_LEVEL": "WARNING"}
+    return os.environ | WIDE | own
+
+
 def sotto(database_uri: str, **settings: str) -> Unit:
     """A gunicorn unit of Sotto."""
     port = free_port()
-    environ = os.environ | WIDE | {"MONGODB_URI": database_uri, "SECRET_KEY": SECRET, "BIND": f"{HOST}:{port}"}
     command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "app:app"]
-    return Unit(port, command, environ | {"SOTTO_ENV": "production", "LOG_LEVEL": "WARNING"} | settings, "/readyz")
+    return Unit(port, command, environ(database_uri) | {"BIND": f"{HOST}:{port}"} | settings, "/readyz")
 
 
 def bare_echo() -> Unit:
@@ -100,9 +106,8 @@ class Unit:
 class Generator:
     """A load generator at work."""
 
-    def __init__(self, do: str, unit: Unit, **job: Any) -> None:
-        job = {"do": do, "port": unit.port, "warm_up_s": 1.0} | job
-        self._unit, self._seconds = unit, job["seconds"]
+    def __init__(self, do: str, port: int, **job: Any) -> None:
+        job = {"do": do, "port": port, "warm_up_s": WARM_UP_S} | job
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load"],
             cwd=HOUSE,
@@ -135,11 +140,20 @@ class Generator:
 
 def run(do: str, unit: Unit, **job: Any) -> dict[str, Any]:
     """Do one job against a unit; what the generator saw, and the share of a core its worker took."""
-    generator = Generator(do, unit, **job)
+    generator = Generator(do, unit.port, **job)
     generator.hear()  # the warm-up is over
     before = unit.cpu_s()
     report = generator.hear()
     report["worker_cpu"] = round((unit.cpu_s() - before) / job["seconds"], 2)
     report["per_cpu_second"] = round(report["per_second"] / max(report["worker_cpu"], 0.01), 1)
+    generator.end()
+    return report
+
+
+def observe(do: str, port: int, **job: Any) -> dict[str, Any]:
+    """Do one job against whoever listens on `port`; what the generator saw."""
+    generator = Generator(do, port, **job)
+    generator.hear()
+    report = generator.hear()
     generator.end()
     return report
