@@ -18,21 +18,12 @@ from typing import Any
 
 from benchmarks.crowd import HOST, Crowd, Line
 from benchmarks.frames import masked
+from benchmarks.percentiles import percentiles
 
 ENVELOPE = '{"iv":[' + ",".join(["200"] * 12) + '],"content":[' + ",".join(["200"] * 66) + "]}"
 LOGIN_TIMEOUT_S = 60
 LOGINS_AT_ONCE = 64
 Job = dict[str, Any]
-
-
-def _percentiles(latencies: list[float]) -> dict[str, float]:
-    """p50, p95, p99 and the largest, in ms."""
-    ordered = sorted(latencies) or [float("nan")]
-    at = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in SHARES.items()}
-    return {name: round(seconds * 1000, 2) for name, seconds in (at | {"max": ordered[-1]}).items()}
-
-
-SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
 class Meter:
@@ -61,7 +52,7 @@ class Meter:
         cpu = time.process_time() - (self._cpu if self._cpu is not None else time.process_time())
         report: dict[str, Any] = {"per_second": round(self.count / self._seconds, 1)}
         if self.latencies:
-            report |= _percentiles(self.latencies)
+            report |= percentiles(self.latencies)
         return report | {"generator_cpu": round(cpu / self._seconds, 2)}
 
 
@@ -191,7 +182,7 @@ def logins(job: Job) -> dict[str, Any]:
 
     with ThreadPoolExecutor(LOGINS_AT_ONCE) as pool:
         list(pool.map(sign_in, waiting))
-    return {"per_second": round(len(taken) / (time.perf_counter() - began), 1)} | _percentiles(taken)
+    return {"per_second": round(len(taken) / (time.perf_counter() - began), 1)} | percentiles(taken)
 
 
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
