@@ -3,12 +3,13 @@ PYTHON ?= python3
 PORT ?= 5000
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 JS_INSTALLED := tests/js/node_modules/.installed
 
-.PHONY: help run test lint format tools screenshots vendor lock cluster clustertest chaos
+.PHONY: help run test lint format tools screenshots vendor lock cluster clustertest chaos bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ format: $(INSTALLED) $(JS_INSTALLED) ## put Python and JavaScript in shape
 
 screenshots: tools $(INSTALLED) ## take the pictures of the documentation
 	$(BIN)/python -m tests.screenshots
+
+bench: $(INSTALLED) ## measure the server (parts: make bench BENCH_ARGS='--only a,c')
+	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
 
 vendor: $(INSTALLED) ## fetch the browser's libraries and icons at their pinned versions
 	$(BIN)/python deploy/vendor.py

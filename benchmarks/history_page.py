@@ -64,8 +64,8 @@ def _page_seconds(people: tuple[str, str], length: int) -> float:
     return took
 
 
-def main() -> None:
-    """Measure and print."""
+def measure() -> dict[int, float]:
+    """The median time of a page, in seconds, by the length of the conversation."""
     with tempfile.TemporaryDirectory() as folder:
         uri = embedded_db.ensure_running(Path(folder))
         mongoengine.connect(host=uri, tz_aware=True, uuidRepresentation="standard")
@@ -75,10 +75,15 @@ def main() -> None:
         for _ in range(ROUNDS):  # interleaved, so that a noisy moment of the machine falls on all alike
             for length in LENGTHS:
                 samples[length].append(_page_seconds(people[length], length))
-        base = statistics.median(samples[LENGTHS[0]])
-        for length in LENGTHS:
-            median = statistics.median(samples[length])
-            print(f"{length:>7} messages: {median * 1000:6.2f} ms a page of {PAGE}, ratio {median / base:.2f}")
+        return {length: statistics.median(samples[length]) for length in LENGTHS}
+
+
+def main() -> None:
+    """Measure and print."""
+    medians = measure()
+    for length, median in medians.items():
+        ratio = median / medians[LENGTHS[0]]
+        print(f"{length:>7} messages: {median * 1000:6.2f} ms a page of {PAGE}, ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import engineio.packet
 import engineio.socket
+import orjson
 import socketio.packet
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
 
@@ -19,6 +20,9 @@ MALFORMED = "malformed"
 MALFORMED_FRAME = f'{socketio.packet.EVENT}["{MALFORMED}"]'
 # The server's own events, and its name for all others: handlers are bound to them, but not for clients to call.
 RESERVED = ("connect", "disconnect", "*")
+
+# What json does not write, orjson shall not write in a way of its own.
+ONLY_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 _decode_frame = engineio.packet.Packet.decode
 _handle_post = engineio.socket.Socket.handle_post_request
@@ -41,11 +45,18 @@ class FrameJSON:
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
         """Compact JSON; `separators` and the like from the caller are ignored."""
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        try:
+            return orjson.dumps(value, option=ONLY_JSON).decode()
+        except TypeError:  # half a surrogate pair, say, which only an escape can spell
+            return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
     @staticmethod
     def loads(text: str, **_: Any) -> Any:
         """The value; broken or too deeply nested text reads as the event MALFORMED."""
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            pass  # it is not JSON, or goes beyond what is quickly read: half surrogate pairs, for one
         try:
             return json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
         except (ValueError, RecursionError):

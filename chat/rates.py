@@ -8,10 +8,11 @@ from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from chat.shared import RedisError, storage_options
+from chat.windows import MovingWindows
 
 log = logging.getLogger("sotto.rates")
 
@@ -28,8 +29,8 @@ class EventRates:
     def __init__(self, config: Mapping[str, Any]) -> None:
         rates = {"event": config["EVENTS_PER_SECOND"], "signal": config["SIGNALS_PER_SECOND"]}
         self._all = {kind: RateLimitItemPerSecond(rate) for kind, rate in rates.items()}
-        self._own = {kind: RateLimitItemPerSecond(max(1, rate // OWN_SHARE)) for kind, rate in rates.items()}
-        self._memory = MovingWindowRateLimiter(MemoryStorage())
+        self._memory = {kind: MovingWindows(rate) for kind, rate in rates.items()}
+        self._own = {kind: MovingWindows(max(1, rate // OWN_SHARE)) for kind, rate in rates.items()}
         self._shared: MovingWindowRateLimiter | None = None
         if config["REDIS_URL"]:
             url = config["REDIS_URL"]
@@ -39,11 +40,11 @@ class EventRates:
     def admit(self, kind: str, event: str, custom_id: str) -> bool:
         """Count one event; whether it is within the rate of its kind ("event" or "signal")."""
         if self._shared is None:
-            return self._memory.hit(self._all[kind], event, custom_id)
-        if self._memory.hit(self._own[kind], "own", event, custom_id):
+            return self._memory[kind].hit(event, custom_id)
+        if self._own[kind].hit(event, custom_id):
             return True
         try:
             return self._shared.hit(self._all[kind], event, custom_id)
         except (StorageError, RedisError) as fault:
             log.warning("rates of this worker only: %s", type(fault).__name__)
-            return self._memory.hit(self._all[kind], event, custom_id)
+            return self._memory[kind].hit(event, custom_id)

@@ -28,12 +28,22 @@ errorlog = "-"
 def post_worker_init(worker: Any) -> None:
     """Let SIGTERM end Sotto's part in order, too: what was taken in is written, sockets are sent to come again."""
     from chat.events.stopping import stop
-    from deploy import hanging_up
+    from chat.extensions import socketio
+    from deploy import hanging_up, lines
 
     hanging_up.install()
+    if not lines.install(socketio.server, worker_connections):
+        worker.log.warning("WebSockets are served in the libraries' own way: they have changed, and it costs memory.")
 
     def end(signum: int, frame: FrameType | None) -> None:
         worker.handle_exit(signum, frame)
         stop(worker.wsgi)
 
     signal.signal(signal.SIGTERM, end)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Let the last lines be closed in order: gunicorn waits for requests alone, and theirs are over."""
+    from deploy import lines
+
+    lines.wait_for_end(graceful_timeout)

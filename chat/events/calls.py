@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, current_app
-from flask_socketio import emit
 
 from chat import contacts
 from chat.calls import GRACE_S, Calls
 from chat.errors import Refusal
-from chat.events.door import caller, on, presence, room_of
+from chat.events.door import on, presence, room_of
 from chat.extensions import socketio
 from chat.presence import Identity
 from chat.schemas import AnswerCall, CallUser, EndCall, IceCandidate
+from chat.sockets import caller, emit
 
 
 def _calls() -> Calls:

@@ -10,18 +10,19 @@ from flask import Flask, current_app, request
 from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from flask_socketio import ConnectionRefusedError as ConnectionRefused
-from flask_socketio import emit, join_room
+from flask_socketio import join_room
 from jwt.exceptions import PyJWTError
 
 from chat import accounts, contacts, history, metrics
 from chat.edge import origin
 from chat.errors import Refusal
 from chat.events.calls import on_socket_closed
-from chat.events.door import caller, on, presence, refuse_unknown, room_of
+from chat.events.door import on, presence, refuse_unknown, room_of
 from chat.extensions import socketio
 from chat.models import User, iso, now
 from chat.presence import Identity, Presence
 from chat.schemas import UserConnected
+from chat.sockets import caller, emit
 
 log = logging.getLogger("sotto")
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import current_app, request
-from flask_socketio import emit
+from flask import current_app
 
 from chat import metrics
 from chat.errors import BUSY_RETRY_S, Refusal, as_refusal
@@ -16,6 +15,7 @@ from chat.frames import MALFORMED
 from chat.presence import Identity, Presence
 from chat.rates import EventRates
 from chat.schemas import Payload, parse
+from chat.sockets import caller, emit
 
 Answer = dict[str, Any]
 Handler = Callable[[Identity, dict[str, Any]], Answer | None]
@@ -31,12 +31,6 @@ def presence() -> Presence:
 def room_of(custom_id: str) -> str:
     """The room of all sockets of one person."""
     return f"user:{custom_id}"
-
-
-def caller() -> str:
-    """The id of the socket this event came by."""
-    sid: str = request.sid  # type: ignore[attr-defined]
-    return sid
 
 
 def _weight(value: Any, depth: int = 0) -> int:

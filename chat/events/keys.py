@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_socketio import emit
-
 from chat import accounts, contacts
 from chat.events.door import on, presence, room_of
 from chat.presence import Identity
 from chat.schemas import CancelKeyExchange, RequestKeyExchange, RespondKeyExchange
+from chat.sockets import emit
 
 
 def _request(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:

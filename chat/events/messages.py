@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from flask import current_app
-from flask_socketio import emit
 
 from chat import contacts, history, uploads
 from chat.delivery import Delivery, Draft
@@ -17,6 +16,7 @@ from chat.events.door import on, room_of
 from chat.models import iso
 from chat.presence import Identity
 from chat.schemas import Receipt, SendMessage, Typing
+from chat.sockets import emit
 
 
 def _send(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
