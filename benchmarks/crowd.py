@@ -62,11 +62,15 @@ class Crowd:
     """Lines, and the loop that reads them: `heard(line, payload)` gets every event and answer."""
 
     def __init__(self, port: int, auths: list[Any]) -> None:
-        self.lines = [Line(port, number, auth) for number, auth in enumerate(auths)]
-        self._by_fd = {line.socket.fileno(): line for line in self.lines}
+        self.lines: list[Line] = []
+        self._by_fd: dict[int, Line] = {}
         self._epoll = select.epoll()
-        for fd in self._by_fd:
-            self._epoll.register(fd, select.EPOLLIN)
+        for number, auth in enumerate(auths):
+            line = Line(port, number, auth)
+            self.lines.append(line)
+            self._by_fd[line.socket.fileno()] = line
+            self._epoll.register(line.socket, select.EPOLLIN)
+            self.listen(0, lambda _line, _payload: None)  # the first are pinged before the last are open
 
     def listen(self, wait_s: float, heard: Callable[[Line, bytes], None]) -> None:
         """Read what comes within `wait_s`, at the latest until something came; pings are answered here."""

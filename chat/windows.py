@@ -29,15 +29,17 @@ class MovingWindows:
             hits = self._hits.get(key)
             if hits is None:
                 self._make_room(moment)
-                hits = self._hits[key] = deque(maxlen=self._limit)
-            elif len(hits) == self._limit and hits[0] >= moment - WINDOW_S:
+                hits = self._hits[key] = deque()
+            while hits and hits[0] < moment - WINDOW_S:
+                hits.popleft()
+            if len(hits) >= self._limit:
                 return False
             hits.append(moment)
             return True
 
     def _make_room(self, moment: float) -> None:
         if len(self._hits) >= self._sweep_at:
-            self._hits = {key: hits for key, hits in self._hits.items() if hits[-1] >= moment - WINDOW_S}
+            self._hits = {key: hits for key, hits in self._hits.items() if hits and hits[-1] >= moment - WINDOW_S}
             self._sweep_at = max(FEW_KEYS, 2 * len(self._hits))
 
     def __len__(self) -> int:

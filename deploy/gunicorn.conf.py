@@ -29,10 +29,10 @@ def post_worker_init(worker: Any) -> None:
     """Let SIGTERM end Sotto's part in order, too: what was taken in is written, sockets are sent to come again."""
     from chat.events.stopping import stop
     from chat.extensions import socketio
-    from deploy import hanging_up, lines
+    from deploy import handshake, hanging_up
 
     hanging_up.install()
-    if not lines.install(socketio.server, worker_connections):
+    if not handshake.install(socketio.server, worker_connections):
         worker.log.warning("WebSockets are served in the libraries' own way: they have changed, and it costs memory.")
 
     def end(signum: int, frame: FrameType | None) -> None:

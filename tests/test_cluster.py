@@ -14,7 +14,7 @@ import redis
 from playwright.sync_api import Browser, expect
 
 from tests.browser import connect
-from tests.conftest import BUSY
+from tests.conftest import BUSY, Serve
 from tests.doorway import doorway
 from tests.fleet import Fleet
 from tests.line import Line
@@ -112,22 +112,20 @@ def test_logging_out_at_one_unit_ends_the_sockets_at_the_other(fleet: Fleet, apa
     wait_until(lambda: elsewhere.ended, "the end of the other socket")
 
 
-def test_a_rate_is_for_a_person_and_not_for_a_unit(instance: Path) -> None:
-    fleet = Fleet(instance, EVENTS_PER_SECOND="8", LOGIN_LIMIT_PER_USERNAME="5 per hour")
-    try:
-        mara = Person(fleet.units[0])
-        elsewhere = Line(fleet.units[1].origin, {"token": mara.token})
-        answers = [line.ask("user_connected", mara.id) for _ in range(12) for line in (mara.line, elsewhere)]
-        # Each unit grants two of the eight by itself, before it asks Redis.
-        assert sum(answer["ok"] for answer in answers) <= 8 + 2 * 2
-        assert any(answer["ok"] is False and answer["error"]["code"] == "rate_limited" for answer in answers)
-        statuses = [fleet.units[n % 2].login(mara.username, "not the passphrase").status_code for n in range(8)]
-        assert statuses.count(401) == 5
-        assert statuses.count(429) == 3
-        mara.leave()
-        elsewhere.close()
-    finally:
-        fleet.stop()
+def test_a_rate_is_for_a_person_and_not_for_a_worker(fleet: Fleet, serve: Serve) -> None:
+    shared = {"REDIS_URL": fleet.cluster.redis_url, "EVENTS_PER_SECOND": "8", "LOGIN_LIMIT_PER_USERNAME": "5 per hour"}
+    workers = [serve(**shared), serve(**shared)]
+    mara = Person(workers[0])
+    elsewhere = Line(workers[1].origin, {"token": mara.token})
+    answers = [line.ask("user_connected", mara.id) for _ in range(12) for line in (mara.line, elsewhere)]
+    # Each worker grants two of the eight by itself, before it asks Redis.
+    assert sum(answer["ok"] for answer in answers) <= 8 + 2 * 2
+    assert any(answer["ok"] is False and answer["error"]["code"] == "rate_limited" for answer in answers)
+    statuses = [workers[n % 2].login(mara.username, "not the passphrase").status_code for n in range(8)]
+    assert statuses.count(401) == 5
+    assert statuses.count(429) == 3
+    mara.leave()
+    elsewhere.close()
 
 
 def test_a_call_crosses_and_the_other_hears_when_its_unit_dies(fleet: Fleet, apart: Pair) -> None:
