@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 5000
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
+# Tests wait more than they compute: twice as many at once as there are cores.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
 BENCH_ARGS ?=
 
 BIN := .venv/bin
@@ -19,7 +21,7 @@ run: $(INSTALLED) ## serve http://localhost:5000 (another port: make run PORT=80
 	@exec $(BIN)/flask run --port $(PORT)
 
 test: tools lint ## every check and test
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 cluster: tools $(INSTALLED) ## serve http://localhost:8080 from two units behind nginx, with Redis between them
 	@exec $(BIN)/python -m deploy.cluster
