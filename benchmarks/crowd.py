@@ -15,7 +15,8 @@ OPEN_TIMEOUT_S = 60
 PONG = masked("3")
 HANDSHAKE = (
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
-    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    "Cookie: sotto_token={token}\r\n\r\n"  # by which nginx finds the unit of a person, as with a browser
 )
 
 
@@ -27,7 +28,7 @@ class Line:
         self.socket = socket.create_connection((HOST, port), timeout=OPEN_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
-        self.socket.sendall(HANDSHAKE.format(host=HOST, port=port).encode())
+        self.socket.sendall(HANDSHAKE.format(host=HOST, port=port, token=(auth or {}).get("token", "")).encode())
         head = b""
         while b"\r\n\r\n" not in head:
             if not (data := self.socket.recv(4096)):
