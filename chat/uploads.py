@@ -7,10 +7,11 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import IO, Any
 
-import gridfs
 import mongoengine
 from pymongo.errors import PyMongoError
 
@@ -26,12 +27,9 @@ QUOTA_WINDOW = timedelta(days=1)
 # A client uploads before it sends; a day covers a night without a network in between.
 UNREFERENCED_FOR = timedelta(days=1)
 SWEEP_EVERY_S = 3600
+SWEPT_AT_ONCE = 500
 
 log = logging.getLogger("sotto.uploads")
-
-
-def _bucket() -> gridfs.GridFSBucket:
-    return gridfs.GridFSBucket(mongoengine.get_db(), bucket_name=BUCKET, chunk_size_bytes=CHUNK_BYTES)
 
 
 def _files() -> Any:
@@ -42,44 +40,53 @@ def _chunks() -> Any:
     return mongoengine.get_db()[f"{BUCKET}.chunks"]
 
 
+def _pending() -> Any:
+    return mongoengine.get_db()[f"{BUCKET}.pending"]
+
+
 def _spent(owner: str) -> int:
     since = now() - QUOTA_WINDOW
-    found = _files().find({"metadata.owner": owner, "uploadDate": {"$gt": since}}, {"length": 1})
-    return sum(int(file["length"]) for file in found)
+    kept = _files().find({"metadata.owner": owner, "uploadDate": {"$gt": since}}, {"length": 1})
+    coming = _pending().find({"owner": owner, "began": {"$gt": since}}, {"length": 1})
+    return sum(int(file["length"]) for found in (kept, coming) for file in found)
 
 
-def check_quota(owner: str, size: int, quota: int) -> None:
-    """Raise Refusal rate_limited if `size` more bytes would pass `owner`'s `quota` of bytes in 24 hours."""
-    if _spent(owner) + size > quota:
-        raise Refusal(
-            "rate_limited",
-            f"You have reached today's limit of {quota >> 20} MB of files. It frees itself within a day.",
-            retry_after=3600,
-        )
+@contextmanager
+def expected(owner: str, size: int, quota: int) -> Iterator[str]:
+    """The unguessable name of an upload that comes now, with `size` bytes put aside of `owner`'s `quota` in 24 hours.
 
-
-def keep(owner: str, stream: IO[bytes]) -> str:
-    """Store a stream of ciphertext; the unguessable name it got. Raises Refusal validation when it is empty."""
-    block = stream.read(CHUNK_BYTES)
-    if not block:
-        raise Refusal("validation", "The file is empty.", errors={"file": "The file is empty."})
+    Raises Refusal rate_limited when they are not left. If the block raises, nothing of the upload stays.
+    """
     name = secrets.token_urlsafe(NAME_BYTES)
+    # Noted before it is added up, so that several at once cannot all find room for one.
+    _pending().insert_one({"_id": name, "owner": owner, "length": size, "began": now()})
     try:
-        _write(name, owner, stream, block)
+        if _spent(owner) > quota:
+            raise Refusal(
+                "rate_limited",
+                f"You have reached today's limit of {quota >> 20} MB of files. It frees itself within a day.",
+                retry_after=3600,
+            )
+        yield name
     except BaseException:
         _chunks().delete_many({"files_id": name})  # what was written of it goes, too
         raise
-    return name
+    finally:
+        _pending().delete_one({"_id": name})
 
 
-def _write(name: str, owner: str, stream: IO[bytes], block: bytes) -> None:
-    """Lay out `block` and the rest of `stream` as GridFS does, chunk by chunk: the driver's own writer holds back
-    48 MB in memory before it writes any, for each upload that runs."""
+def keep(name: str, owner: str, stream: IO[bytes]) -> None:
+    """Store a stream of ciphertext under an expected name; raises Refusal validation when it is empty.
+
+    Laid out as GridFS does, chunk by chunk: the driver's own writer holds back 48 MB in memory before it writes any,
+    for each upload that runs.
+    """
     count = length = 0
-    while block:
+    while block := stream.read(CHUNK_BYTES):
         _chunks().insert_one({"files_id": name, "n": count, "data": block})
         count, length = count + 1, length + len(block)
-        block = stream.read(CHUNK_BYTES)
+    if not length:
+        raise Refusal("validation", "The file is empty.", errors={"file": "The file is empty."})
     file = {"_id": name, "filename": name, "length": length, "chunkSize": CHUNK_BYTES, "uploadDate": now()}
     _files().insert_one(file | {"metadata": {"owner": owner, "messages": []}})
 
@@ -146,15 +153,19 @@ def name_in(file_url: str) -> str:
 
 def refer(name: str, message_id: str) -> None:
     """Note that a message refers to this upload, so that it is kept; raises Refusal validation if there is none."""
-    if not _files().update_one({"_id": name}, {"$addToSet": {"metadata.messages": message_id}}).matched_count:
+    note = {"$addToSet": {"metadata.messages": message_id}, "$set": {"metadata.referred": now()}}
+    if not _files().update_one({"_id": name}, note).matched_count:
         raise Refusal("validation", "fileUrl is not an upload of this server.", errors={"fileUrl": "Unknown upload."})
 
 
-def _unreferenced(before: datetime) -> Iterator[str]:
-    for file in _files().find({"uploadDate": {"$lt": before}}, {"metadata.messages": 1}):
-        messages = file.get("metadata", {}).get("messages", [])
-        if not messages or Message.objects(message_id__in=messages).only("message_id").first() is None:
-            yield file["_id"]
+def _unreferenced(before: datetime) -> Iterator[dict[str, Any]]:
+    # A message that was referred from a moment ago may still be on its way to the database.
+    old = {"uploadDate": {"$lt": before}, "metadata.referred": {"$not": {"$gte": before}}}
+    found = _files().find(old, {"metadata.messages": 1})
+    while files := list(islice(found, SWEPT_AT_ONCE)):
+        wanted = [message for file in files for message in file["metadata"]["messages"]]
+        there = {row["_id"] for row in Message._get_collection().find({"_id": {"$in": wanted}}, {"_id": 1})}
+        yield from (file for file in files if there.isdisjoint(file["metadata"]["messages"]))
 
 
 def sweep_for_ever(sleep: Callable[[float], None]) -> None:
@@ -168,17 +179,17 @@ def sweep_for_ever(sleep: Callable[[float], None]) -> None:
 
 
 def sweep() -> int:
-    """Delete what no message refers to since UNREFERENCED_FOR, and chunks whose upload never ended; how many files."""
+    """Delete what no message refers to since UNREFERENCED_FOR, and what a crash left of an upload; how many files."""
     before = now() - UNREFERENCED_FOR
     swept = 0
-    for name in _unreferenced(before):
-        _bucket().delete(name)
-        swept += 1
-    chunks = _chunks()
-    # A chunk's ObjectId carries the second it was written in: those of an upload that is still running are young.
-    for name in chunks.distinct("files_id", {"n": 0}):
-        if _files().find_one({"_id": name}, {"_id": 1}) is None:
-            first = chunks.find_one({"files_id": name, "n": 0}, {"_id": 1})
-            if first and first["_id"].generation_time < before:
-                chunks.delete_many({"files_id": name})
+    for file in _unreferenced(before):
+        # Unless a message came to refer to it since it was looked at.
+        same = {"_id": file["_id"], "metadata.messages": file["metadata"]["messages"]}
+        if _files().delete_one(same).deleted_count:
+            _chunks().delete_many({"files_id": file["_id"]})
+            swept += 1
+    for left in _pending().find({"began": {"$lt": before}}, {"_id": 1}):
+        if _files().find_one({"_id": left["_id"]}, {"_id": 1}) is None:
+            _chunks().delete_many({"files_id": left["_id"]})
+        _pending().delete_one({"_id": left["_id"]})
     return swept

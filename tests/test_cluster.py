@@ -113,7 +113,7 @@ def test_logging_out_at_one_unit_ends_the_sockets_at_the_other(fleet: Fleet, apa
 
 
 def test_a_rate_is_for_a_person_and_not_for_a_worker(fleet: Fleet, serve: Serve) -> None:
-    # Their database is the fleet's, too: workers that share a Redis bury each other's dead, and tell whom that concerns.
+    # The fleet's database, too: workers that share a Redis bury each other's dead, and tell whom that concerns.
     shared = {"REDIS_URL": fleet.cluster.redis_url, "MONGODB_URI": fleet.database_uri}
     shared |= {"EVENTS_PER_SECOND": "8", "LOGIN_LIMIT_PER_USERNAME": "5 per hour"}
     workers = [serve(**shared), serve(**shared)]

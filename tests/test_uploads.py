@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from bson import ObjectId
 
 from tests.conftest import Join, Serve
 from tests.people import HOUSE, Person, Server
@@ -135,6 +135,15 @@ def test_who_used_up_the_day_is_told_when_to_come_back(narrow: Server, join: Joi
     assert put(jonas, os.urandom(2 * MIB)).status_code == 200, "another's day is another's"
 
 
+def test_several_uploads_at_once_share_one_quota(narrow: Server, join: Join) -> None:
+    mara = join(narrow)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: put(mara, os.urandom(2 * MIB)).status_code, range(6)))
+    assert set(answers) <= {200, 429}
+    assert sum(file["length"] for file in owned(mara)) <= 5 * MIB
+    assert narrow.database()["uploads.pending"].count_documents({"owner": mara.id}) == 0
+
+
 def test_yesterdays_files_leave_room_for_todays(narrow: Server, join: Join) -> None:
     mara = join(narrow)
     for _ in range(2):
@@ -238,18 +247,32 @@ def test_a_file_no_message_brings_is_swept_after_a_day(mara: Person, jonas: Pers
     assert mara.ask("GET", f"/uploads/{young}").content == b"young"
 
 
-def test_chunks_of_an_upload_a_crash_cut_short_are_swept_when_they_are_old(server: Server) -> None:
-    chunks = server.database()["uploads.chunks"]
-    old = ObjectId.from_datetime(datetime.now(UTC) - timedelta(days=2))
-    chunks.insert_many(
-        [
-            {"_id": old, "files_id": "cut-short", "n": 0, "data": b"1"},
-            {"_id": ObjectId(), "files_id": "running", "n": 0, "data": b"2"},
-        ]
-    )
+def test_what_a_crash_left_of_an_upload_is_swept_when_it_is_old(server: Server) -> None:
+    database = server.database()
+    chunks, pending = database["uploads.chunks"], database["uploads.pending"]
+    for name, age in (("cut-short", timedelta(days=2)), ("running", timedelta(0))):
+        chunks.insert_one({"files_id": name, "n": 0, "data": b"1"})
+        pending.insert_one({"_id": name, "owner": "0" * 12, "length": 1, "began": datetime.now(UTC) - age})
     sweep(server)
     assert chunks.count_documents({"files_id": "cut-short"}) == 0
     assert chunks.count_documents({"files_id": "running"}) == 1
+    assert [left["_id"] for left in pending.find({"owner": "0" * 12})] == ["running"]
+
+
+def test_a_file_whose_message_is_being_sent_is_not_swept(mara: Person, aged: Any) -> None:
+    name = name_of(kept(mara, b"sealed"))
+    aged(name)
+    # As the message edge does, before the message is in the database.
+    files = mara.server.database()["uploads.files"]
+    note = {"$push": {"metadata.messages": "on its way"}, "$set": {"metadata.referred": datetime.now(UTC)}}
+    files.update_one({"_id": name}, note)
+    sweep(mara.server)
+    assert mara.ask("GET", f"/uploads/{name}").content == b"sealed"
+
+
+def test_a_chunk_is_found_by_an_index(server: Server) -> None:
+    indexes = server.database()["uploads.chunks"].index_information().values()
+    assert [("files_id", 1), ("n", 1)] in [list(map(tuple, index["key"])) for index in indexes]
 
 
 def memory_mib(server: Server, name: str) -> float:

@@ -6,10 +6,12 @@ import base64
 import hashlib
 import hmac
 import time
+from contextlib import ExitStack
 from typing import IO, Any, cast
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask_jwt_extended import get_jwt_identity, jwt_required
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import FileWrapper
 
@@ -35,20 +37,8 @@ def _drain(size: int, already: int = 0) -> None:
         left -= len(block)
 
 
-@blueprint.post("/api/upload")
-@jwt_required()
-def upload() -> Response:
-    """Keep one sealed file, field `file` of a multipart form."""
-    me, config = get_jwt_identity(), current_app.config
-    limit, declared = config["MAX_UPLOAD_MB"] * MIB, request.content_length or 0
-    request.max_content_length = limit + FORM_BYTES
-    try:
-        if declared > request.max_content_length:
-            raise Refusal("too_large", f"Files may have {config['MAX_UPLOAD_MB']} MB at most, encrypted.")
-        uploads.check_quota(me, declared, config["UPLOAD_QUOTA_MB"] * MIB)
-    except Refusal:
-        _drain(4 * limit)
-        raise
+def _sent_file(limit: int) -> FileStorage:
+    """The one file of the form; raises Refusal too_large, validation."""
     try:
         sent = request.files.get("file")  # spooled to disk beyond half a megabyte, never all in memory
     except RequestEntityTooLarge as fault:
@@ -56,7 +46,26 @@ def upload() -> Response:
         raise Refusal("too_large", "A form may have one file, and little beside it.") from fault
     if sent is None:
         raise Refusal("validation", "There is no file in the field `file`.", errors={"file": "Missing."})
-    name = uploads.keep(me, sent.stream)
+    return sent
+
+
+@blueprint.post("/api/upload")
+@jwt_required()
+def upload() -> Response:
+    """Keep one sealed file, field `file` of a multipart form."""
+    me, config = get_jwt_identity(), current_app.config
+    limit, declared = config["MAX_UPLOAD_MB"] * MIB, request.content_length or 0
+    request.max_content_length = limit + FORM_BYTES
+    with ExitStack() as place:
+        try:
+            if declared > request.max_content_length:
+                raise Refusal("too_large", f"Files may have {config['MAX_UPLOAD_MB']} MB at most, encrypted.")
+            name = place.enter_context(uploads.expected(me, declared, config["UPLOAD_QUOTA_MB"] * MIB))
+        except Refusal:
+            _drain(4 * limit)
+            raise
+        sent = _sent_file(limit)
+        uploads.keep(name, me, sent.stream)
     return jsonify(fileUrl=f"{origin()}/uploads/{name}", fileName=sent.filename, mimeType=sent.mimetype)
 
 
