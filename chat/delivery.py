@@ -56,6 +56,7 @@ class Draft:
 class _Waiting:
     draft: Draft
     deadline: float
+    tried: bool = False  # a write of it was sent to the database, and what came of that is not known
     done: Future[tuple[Row, bool]] = field(default_factory=Future)
 
     @property
@@ -193,6 +194,8 @@ class Delivery:
             else:
                 fresh[waiting.message_id] = waiting
         rows = self._rows(list(fresh.values()))
+        for waiting in fresh.values():
+            waiting.tried = True
         failed = self._insert(list(rows.values()))
         for message_id, waiting in fresh.items():
             if message_id not in failed:
@@ -202,7 +205,8 @@ class Delivery:
         again = [fresh[message_id] for message_id in failed]
         for waiting in repeats:
             if waiting.message_id in stored:
-                waiting.settle(stored[waiting.message_id], fresh=False)
+                # What an attempt stored that seemed to fail is news all the same: nobody was told of it yet.
+                waiting.settle(stored[waiting.message_id], fresh=waiting.tried)
             else:
                 again.append(waiting)
         self._forget(again)

@@ -5,6 +5,7 @@ Every name begins with `sotto:`. Without REDIS_URL there is one worker, and each
 
 from __future__ import annotations
 
+import socket
 import uuid
 from typing import Any
 
@@ -13,26 +14,52 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-__all__ = ["RedisError", "Shared", "Workers", "connect", "storage_options"]
+__all__ = ["RedisError", "Shared", "Workers", "connect", "listen_to", "pool", "storage_options"]
 
 # An event waits for Redis at most this long; then it is handled as if this worker were alone.
 TIMEOUT_S = 2.0
+# Of one kind of use. Who finds all taken waits for one; without a bound, a burst of events would open one line each.
+CONNECTIONS = 16
+# A Redis whose machine is gone says nothing: the system asks after 10 s of silence, and gives up 15 s later.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 Shared = redis.Redis
+
+
+def pool(url: str) -> redis.BlockingConnectionPool:
+    """Lines to the Redis at `url`, opened as they are needed, that fail fast."""
+    found: redis.BlockingConnectionPool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=TIMEOUT_S,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    return found
 
 
 def connect(url: str) -> Shared:
     """A client of the Redis at `url`; it connects when it is first used, and fails fast."""
-    client: Shared = redis.Redis.from_url(url, decode_responses=True, **_fast_failing())
+    return redis.Redis(connection_pool=pool(url))
+
+
+def listen_to(url: str) -> Shared:
+    """A client for listening: it may wait for the next message for ever, as long as Redis' machine is there."""
+    client: Shared = redis.Redis.from_url(
+        url,
+        socket_connect_timeout=TIMEOUT_S,
+        socket_keepalive=True,
+        socket_keepalive_options=KEEPALIVE,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), 0),
+    )
     return client
 
 
 def storage_options(url: str) -> dict[str, Any]:
     """What the rate limits' storage at `url` is to be told, so that it fails fast, too; none for memory."""
-    return _fast_failing() if url else {}
-
-
-def _fast_failing() -> dict[str, Any]:
-    return {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": Retry(NoBackoff(), 0)}
+    return {"connection_pool": pool(url)} if url else {}
 
 
 class Workers:

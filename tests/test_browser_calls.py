@@ -52,7 +52,70 @@ def test_the_caller_may_end_it_while_it_rings_and_the_other_has_missed_it(idle: 
     ring(mara, jonas)
     mara.button("End call").click()
     expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
+    for one in idle:
+        expect(one.message("Missed call")).to_have_count(1)
     wait_for_end(mara, jonas)
+
+
+def test_two_quick_presses_are_one_call(idle: Pair) -> None:
+    mara, jonas = idle
+    mara.page.evaluate("for (const _ of [1, 2]) document.querySelector('#start-call').click()")
+    answer(jonas)
+    wait_for_sound(mara, jonas)
+    assert sum('["call_user"' in frame for frame in mara.record.frames) == 1
+
+
+def test_a_page_that_comes_back_in_a_call_may_call_again_into_it(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    # As a crash does: the page says no goodbye, and the server waits whether it comes back.
+    mara.page.evaluate("import('/static/js/calls.js').then((it) => it.currentCall().peer.close())")
+    mara.page.evaluate("addEventListener('pagehide', (event) => event.stopImmediatePropagation(), { capture: true })")
+    mara.reload()
+    mara.open_chat(jonas)
+    mara.button(f"Start call with {jonas.username}").click()
+    for one in idle:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+
+
+def test_a_call_that_begins_while_the_other_is_asked_for_the_microphone_is_one_call(idle: Pair) -> None:
+    mara, jonas = idle
+    jonas.page.evaluate(SLOW_MICROPHONE)
+    jonas.page.evaluate("document.querySelector('#start-call').click()")
+    ring(mara, jonas)
+    jonas.page.evaluate("permit()")
+    expect(jonas.page.locator("#incoming-call")).to_be_hidden()
+    for one in idle:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+
+
+def test_a_caller_who_gives_up_while_the_other_is_asked_for_the_microphone_leaves_no_call(idle: Pair) -> None:
+    mara, jonas = idle
+    ring(mara, jonas)
+    jonas.page.evaluate(SLOW_MICROPHONE)
+    answer(jonas)
+    mara.button("End call").click()
+    expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
+    tracks = jonas.page.evaluate("permit()")
+    assert tracks == 1
+    jonas.until(lambda: jonas.page.evaluate("opened.getTracks()[0].readyState") == "ended", "a closed microphone")
+    wait_for_end(mara, jonas)
+
+
+# The browser's question for the microphone stays open until permit(), which answers how many tracks there are then.
+SLOW_MICROPHONE = """() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = (wish) => new Promise((resolve) => {
+    globalThis.permit = async () => {
+      navigator.mediaDevices.getUserMedia = ask;
+      globalThis.opened = await ask(wish);
+      resolve(opened);
+      return opened.getTracks().length;
+    };
+  });
+}"""
 
 
 def energy_of(listener: Person, packets: int) -> float:
@@ -111,6 +174,17 @@ def test_both_who_call_at_once_are_in_one_call_without_ringing(idle: Pair) -> No
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
         expect(one.page.locator("#incoming-call")).to_be_hidden()
     wait_for_sound(mara, jonas)
+
+
+def test_a_camera_that_opens_when_the_call_is_over_is_closed(idle: Pair) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    mara.page.evaluate(SLOW_MICROPHONE)
+    mara.button("Camera").click()
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+    mara.page.evaluate("permit()")
+    mara.until(lambda: mara.page.evaluate("opened.getTracks()[0].readyState") == "ended", "a closed camera")
 
 
 def test_another_network_is_found_without_losing_the_call(idle: Pair) -> None:

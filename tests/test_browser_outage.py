@@ -85,6 +85,22 @@ def test_a_message_that_waits_survives_a_reload_of_the_page(fresh: Pair) -> None
     mara.until(lambda: mara.page.evaluate(COUNT_OUTBOX, mara.id) == 0, "an empty outbox")
 
 
+def test_what_a_closed_tab_left_behind_is_sent_by_another_when_the_line_is_back(fresh: Pair) -> None:
+    mara, jonas = fresh
+    wire = Wire(mara)
+    wire.loses = lambda frame: '"send_message"' in frame
+    mara.open_chat(jonas)
+    tab = mara.second_tab()
+    tab.open_chat(jonas)
+    tab.write("written in a tab that was closed")
+    expect(tab.message("written in a tab that was closed")).to_have_attribute("data-status", "waiting")
+    tab.page.close()
+    wire.cut(-2)
+    for one in (mara, jonas):
+        expect(one.message("written in a tab that was closed")).to_have_count(1)
+    mara.until(lambda: mara.page.evaluate(COUNT_OUTBOX, mara.id) == 0, "an empty outbox")
+
+
 COUNT_OUTBOX = """(id) => new Promise((resolve, reject) => {
   const opening = indexedDB.open(`sotto:${id}`);
   opening.onerror = () => reject(opening.error);

@@ -6,6 +6,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, expect
 
+from chat.models import conversation_id
 from tests.browser import connect
 from tests.conftest import BUSY, Serve
 from tests.doorway import doorway
@@ -61,6 +63,33 @@ def test_messages_typing_and_receipts_cross_from_unit_to_unit(apart: Pair) -> No
     assert mara.line.wait_for("message_status")["status"] == "read"
     mara.line.ask("typing", {"receiverId": jonas.id, "isTyping": True})
     assert jonas.line.wait_for("display_typing")["isTyping"] is True
+
+
+def test_a_burst_of_events_crosses_whole_and_in_order(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    # More at once than there are lines to Redis, each from a socket of its own.
+    tabs = [Line(fleet.units[0].origin, {"token": mara.token}) for _ in range(120)]
+    for turn in (True, False):
+        for tab in tabs:
+            tab.emit("typing", {"receiverId": jonas.id, "isTyping": turn})
+    jonas.line.wait_for("display_typing", count=240)
+    for tab in tabs:
+        tab.close()
+    signs = [news["isTyping"] for news in jonas.line.all("display_typing")]
+    assert signs.count(True) == signs.count(False) == 120
+    assert jonas.line.all("sync_again") == []
+
+
+def test_who_is_at_the_other_unit_gets_what_a_unit_stored_and_died_before_it_told(fleet: Fleet, apart: Pair) -> None:
+    mara, jonas = apart
+    jonas.line.ask("user_connected", {"customId": jonas.id, "sync": {}})
+    # What such a unit leaves behind: a message in the database, and a sender that has no answer and asks again.
+    text, client_id = sealed(), str(uuid.uuid4())
+    row = {"_id": f"{mara.id}:{client_id}", "conversation": conversation_id(mara.id, jonas.id), "seq": 1}
+    row |= {"sender": mara.id, "receiver": jonas.id, "type": "text", "text": text, "created_at": datetime.now(UTC)}
+    fleet.database().messages.insert_one(row)
+    assert mara.send(jonas, text, clientId=client_id)["seq"] == 1
+    assert jonas.line.wait_for("receive_message")["_id"] == row["_id"]
 
 
 def test_numbers_stay_unique_and_whole_whichever_unit_takes_the_message(apart: Pair) -> None:

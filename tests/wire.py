@@ -19,7 +19,7 @@ class Wire:
     def __init__(self, person: Person) -> None:
         self.loses: Callable[[str], bool] = lambda _: False
         self.alters: Callable[[str], str] = lambda frame: frame
-        self._page: WebSocketRoute | None = None
+        self._pages: list[WebSocketRoute] = []
         self._held: list[str | bytes] | None = None
         person.tolerate("WebSocket connection")
         person.context.route_web_socket(re.compile("/socket.io/"), self._on_socket)
@@ -29,7 +29,7 @@ class Wire:
         server = page.connect_to_server()
         page.on_message(lambda frame: self.loses(str(frame)) or server.send(frame))
         server.on_message(lambda frame: self._on_news(page, frame))
-        self._page = page
+        self._pages.append(page)
 
     def _on_news(self, page: WebSocketRoute, frame: str | bytes) -> None:
         if self._held is not None:
@@ -44,12 +44,10 @@ class Wire:
     def release(self) -> None:
         """Let the page hear what was held, and everything from now on."""
         held, self._held = self._held or [], None
-        assert self._page is not None
         for frame in held:
-            self._page.send(frame)
+            self._pages[-1].send(frame)
 
-    def cut(self) -> None:
-        """End the line; the page comes back by itself, to a wire that loses nothing."""
+    def cut(self, number: int = -1) -> None:
+        """End a line, the newest by default; its page comes back by itself, to a wire that loses nothing."""
         self.loses = lambda _: False
-        assert self._page is not None
-        self._page.close(code=1011)
+        self._pages[number].close(code=1011)

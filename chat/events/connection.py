@@ -17,7 +17,7 @@ from chat import accounts, contacts, history, metrics
 from chat.edge import origin
 from chat.errors import Refusal
 from chat.events.calls import on_socket_closed
-from chat.events.door import on, presence, refuse_unknown, room_of
+from chat.events.door import deduplicating_room_of, on, presence, refuse_unknown, room_of
 from chat.extensions import socketio
 from chat.models import User, iso, now
 from chat.presence import Identity, Presence
@@ -104,6 +104,7 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("forbidden", "This is not your id.")
     if sent["sync"] is None:
         return {}
+    socketio.server.enter_room(caller(), deduplicating_room_of(me.custom_id))
     standing: dict[str, dict[str, int]] = {}
     void_after = current_app.extensions["sotto_delivery"].void_after
     for news in history.missed(me.custom_id, sent["sync"], void_after):

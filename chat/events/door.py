@@ -33,6 +33,11 @@ def room_of(custom_id: str) -> str:
     return f"user:{custom_id}"
 
 
+def deduplicating_room_of(custom_id: str) -> str:
+    """The room of those of them that declared that they deduplicate."""
+    return f"sync:{custom_id}"
+
+
 def _weight(value: Any, depth: int = 0) -> int:
     """About how many bytes a payload takes as JSON; nesting beyond MAX_DEPTH weighs more than is allowed."""
     if depth > MAX_DEPTH:

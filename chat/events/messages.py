@@ -12,7 +12,7 @@ from chat import contacts, history, uploads
 from chat.delivery import Delivery, Draft
 from chat.edge import origin
 from chat.errors import Refusal
-from chat.events.door import on, room_of
+from chat.events.door import deduplicating_room_of, on, room_of
 from chat.models import iso
 from chat.presence import Identity
 from chat.schemas import Receipt, SendMessage, Typing
@@ -30,10 +30,13 @@ def _send(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
         draft = replace(draft, file_url=name)
     delivery: Delivery = current_app.extensions["sotto_delivery"]
     row, fresh = delivery.submit(draft)
+    message = history.on_the_wire(row, origin())
     if fresh:
-        message = history.on_the_wire(row, origin())
         emit("receive_message", message, to=room_of(row["receiver"]))
         emit("message_sent", message, to=room_of(me.custom_id), include_self=False)
+    else:
+        # The worker that stored it may have died before it told anybody: who deduplicates is told again.
+        emit("receive_message", message, to=deduplicating_room_of(row["receiver"]))
     return {"id": row["_id"], "seq": row["seq"], "createdAt": iso(row["created_at"])}
 
 

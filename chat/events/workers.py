@@ -52,9 +52,11 @@ class Heart:
     def _beat(self) -> None:
         if self._workers.beat():
             self._presence.restore()
-        for worker in self._workers.bury():
+        dead = self._workers.bury()
+        for worker in dead:
             for custom_id in self._presence.bury(worker):
                 went_offline(custom_id)
-        if self._bus.take_loss():
-            # What was told meanwhile did not reach the other workers: everybody asks for what they missed.
+        if self._bus.take_loss() or dead:
+            # What was told meanwhile, or what the dead had stored and not told yet, did not reach the other workers:
+            # everybody asks for what they missed.
             socketio.emit("sync_again")

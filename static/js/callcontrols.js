@@ -1,6 +1,6 @@
 // The buttons of a call that runs: mute, camera, devices.
 
-import { camera } from "./callmedia.js";
+import { camera, microphone, release } from "./callmedia.js";
 import { currentCall } from "./calls.js";
 import * as view from "./callview.js";
 import { part } from "./session.js";
@@ -18,13 +18,16 @@ function toggleMute() {
 async function toggleCamera(deviceId) {
   const current = currentCall();
   if (!current) return;
-  current.camera?.stop();
   const turnsOn = current.camera === null || deviceId !== undefined;
-  current.camera = turnsOn ? await camera(deviceId) : null;
-  await current.peer.sendVideo(current.camera);
-  view.showMine(current.camera ? new MediaStream([current.camera]) : null);
+  current.camera?.stop();
+  current.camera = null;
+  const track = turnsOn ? await camera(deviceId) : null;
+  if (currentCall() !== current || current.camera) return track?.stop(); // it ended, or there was a second press
+  current.camera = track;
+  await current.peer.sendVideo(track);
+  view.showMine(track && new MediaStream([track]));
   if (!current.sealed) return;
-  const signal = await seal(current, "camera", { on: current.camera !== null });
+  const signal = await seal(current, "camera", { on: track !== null });
   tell("ice_candidate", { target: current.contactId, candidate: signal, callId: current.callId });
 }
 
@@ -32,9 +35,11 @@ async function toggleCamera(deviceId) {
 async function chooseMicrophone(deviceId) {
   const current = currentCall();
   if (!current) return;
-  const [track] = (await navigator.mediaDevices.getUserMedia({ audio: { deviceId } })).getAudioTracks();
+  const stream = await microphone(deviceId);
+  if (!stream) return;
+  const [track] = stream.getAudioTracks();
   const [old] = current.stream.getAudioTracks();
-  if (!track || !old) return;
+  if (!track || !old || currentCall() !== current) return release(stream);
   track.enabled = old.enabled;
   await current.peer.sendAudio(track);
   old.stop();

@@ -1,6 +1,6 @@
 // Calls that come in: ringing until they are answered, declined or gone; and the events of all calls.
 
-import { microphone } from "./callmedia.js";
+import { prepare, release } from "./callmedia.js";
 import {
   begin,
   currentCall,
@@ -25,7 +25,7 @@ const RING_MS = 50_000;
 
 /**
  * @typedef {{contactId: string, name: string, callId: string, sealed: boolean, sdp: string, timer: number,
- *   candidates: (RTCIceCandidateInit | null | undefined)[]}} Ringing
+ *   accepted: boolean, candidates: (RTCIceCandidateInit | null | undefined)[]}} Ringing
  */
 
 /** @type {Ringing | null} */
@@ -47,6 +47,7 @@ async function onIncoming({ from, signal }) {
     name: contact.username,
     ...offered,
     sealed,
+    accepted: false,
     candidates: [],
     timer: setTimeout(() => missed(from), RING_MS),
   };
@@ -71,15 +72,26 @@ async function openOffer(from, signal, sealed) {
 
 /** Answer the call that rings. */
 async function answer() {
-  const accepted = ringing;
-  if (!accepted) return;
+  const waiting = ringing;
+  if (!waiting || waiting.accepted) return;
+  // It stays until there is a microphone: its candidates are still to be kept, and it may end meanwhile.
+  waiting.accepted = true;
+  clearTimeout(waiting.timer);
+  view.hideIncoming();
+  const means = await prepare();
+  if (ringing !== waiting) return means ? release(means.stream) : undefined;
+  if (means) return take(waiting, means);
   stopRinging();
-  const stream = await microphone();
-  if (!stream) return void (await endAt(accepted.contactId, "declined"));
-  const current = await begin(accepted.contactId, accepted.callId, false, accepted.sealed, stream);
+  await endAt(waiting.contactId, "declined");
+}
+
+/** @param {Ringing} waiting @param {import("./callmedia.js").Means} means */
+async function take(waiting, means) {
+  stopRinging();
+  const current = begin(waiting.contactId, waiting.callId, false, waiting.sealed, means);
   view.showConnected(current.name, !current.sealed);
-  await sendAnswer(current, await current.peer.answer(accepted.sdp));
-  for (const candidate of accepted.candidates) await current.peer.addCandidate(candidate);
+  await sendAnswer(current, await current.peer.answer(waiting.sdp));
+  for (const candidate of waiting.candidates) await current.peer.addCandidate(candidate);
 }
 
 /** A candidate may come before the call is answered. @param {Ringing} waiting @param {unknown} sealed */
@@ -110,8 +122,14 @@ function missed(from) {
 
 /** Call a contact, or answer when they are calling. @param {string} contactId */
 export async function callOrAnswer(contactId) {
-  if (ringing?.contactId === contactId) await answer();
-  else await start(contactId);
+  if (ringing?.contactId === contactId) return answer();
+  if (currentCall()) return;
+  const means = await prepare();
+  if (!means) return;
+  // They may have called while the browser asked.
+  if (ringing?.contactId === contactId) await take(ringing, means);
+  else if (ringing || currentCall()) release(means.stream);
+  else await start(contactId, means);
 }
 
 /** What the server may tell about calls, by event. @type {Record<string, (...news: any[]) => void | Promise<void>>} */

@@ -1,6 +1,15 @@
-// Microphone and camera of a call.
+// What a call needs before it begins: microphone or camera, and the servers that help two browsers find each other.
 
+import { chose } from "./choices.js";
+import { iceConfiguration } from "./peer.js";
 import { say } from "./status.js";
+
+/** @typedef {{stream: MediaStream, configuration: RTCConfiguration}} Means the microphone, and how to reach the other side */
+
+const NO_RELAY =
+  "“Hide my address” is on, and this server has no relay for calls. Switch it off in the settings to call without one.";
+
+let isPreparing = false;
 
 /** @param {unknown} fault */
 function explain(fault) {
@@ -14,10 +23,11 @@ function explain(fault) {
   );
 }
 
-/** The microphone. @returns {Promise<MediaStream | null>} null when there is none, and the banner says why */
-export async function microphone() {
+/** The microphone. @param {string} [deviceId] @returns {Promise<MediaStream | null>} null when there is none, and the banner says why */
+export async function microphone(deviceId) {
+  const audio = { echoCancellation: true, noiseSuppression: true, ...(deviceId ? { deviceId } : {}) };
   try {
-    return await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true } });
+    return await navigator.mediaDevices.getUserMedia({ audio });
   } catch (fault) {
     explain(fault);
     return null;
@@ -33,5 +43,32 @@ export async function camera(deviceId) {
     if (!(fault instanceof DOMException)) throw fault;
     say("The camera could not be opened.", "bad");
     return null;
+  }
+}
+
+/** Close a microphone. @param {MediaStream} stream */
+export function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+/** @returns {Promise<Means | null>} null when a call cannot begin, and the banner says why, or while another one is being prepared */
+export async function prepare() {
+  if (isPreparing) return null; // a second press, while the browser still asks for the microphone
+  isPreparing = true;
+  try {
+    const configuration = await iceConfiguration(chose("relayOnly"));
+    const hasRelay = configuration.iceServers.some(({ credential }) => credential);
+    if (configuration.iceTransportPolicy === "relay" && !hasRelay) {
+      say(NO_RELAY, "bad");
+      return null;
+    }
+    const stream = await microphone();
+    return stream && { stream, configuration };
+  } catch (fault) {
+    if (!(fault instanceof TypeError)) throw fault; // fetch: the server is not reached
+    say("You are offline.", "bad");
+    return null;
+  } finally {
+    isPreparing = false;
   }
 }

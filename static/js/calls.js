@@ -1,12 +1,11 @@
 // Calls: ringing, answering, ending, from either side and in the right one of several tabs.
 
-import { microphone } from "./callmedia.js";
+import { release } from "./callmedia.js";
 import * as view from "./callview.js";
-import { chose } from "./choices.js";
 import { newId, OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
 import { send } from "./outbox.js";
-import { iceConfiguration, Peer } from "./peer.js";
+import { Peer } from "./peer.js";
 import { me, part } from "./session.js";
 import { openSignal, seal, sealSignal, sealsCalls } from "./signals.js";
 import { say } from "./status.js";
@@ -18,9 +17,10 @@ const RESTARTS = 3;
 const MISSED = "📞 Missed call";
 
 /**
- * @typedef {{contactId: string, name: string, callId: string, mine: boolean, sealed: boolean, stream: MediaStream,
- *   peer: Peer, connected: boolean, signalled: Promise<void>, ringTimer: number, restartTimer: number, restarts: number,
- *   camera: MediaStreamTrack | null}} Call
+ * @typedef {import("./callmedia.js").Means} Means
+ * @typedef {Means & {contactId: string, name: string, callId: string, mine: boolean, sealed: boolean, peer: Peer,
+ *   answered: boolean, connected: boolean, signalled: Promise<void>, ringTimer: number, restartTimer: number,
+ *   restarts: number, camera: MediaStreamTrack | null}} Call
  */
 
 /** @type {Call | null} */
@@ -29,12 +29,9 @@ let call = null;
 /** @param {string} id */
 export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
 
-/** Call a contact. @param {string} contactId */
-export async function start(contactId) {
-  if (call) return;
-  const stream = await microphone();
-  if (!stream || call) return;
-  const current = await begin(contactId, newId(), true, sealsCalls(contactId), stream);
+/** Call a contact. @param {string} contactId @param {Means} means */
+export async function start(contactId, means) {
+  const current = begin(contactId, newId(), true, sealsCalls(contactId), means);
   view.showCalling(current.name, !current.sealed);
   current.ringTimer = setTimeout(() => void finish("timeout"), RING_MS);
   await offer(current, false);
@@ -45,18 +42,16 @@ export async function start(contactId) {
  * @param {string} callId
  * @param {boolean} mine
  * @param {boolean} sealed
- * @param {MediaStream} stream
- * @returns {Promise<Call>}
+ * @param {Means} means
+ * @returns {Call}
  */
-export async function begin(contactId, callId, mine, sealed, stream) {
-  const configuration = await iceConfiguration(chose("relayOnly"));
+export function begin(contactId, callId, mine, sealed, { stream, configuration }) {
   const peer = new Peer(configuration, stream, {
     onCandidate: (candidate) => void sendCandidate(current, candidate),
     onTrack: ({ track }) => view.attachTrack(track),
     onState: (state) => onState(current, state),
     onQuality: view.showQuality,
   });
-  const timers = { ringTimer: 0, restartTimer: 0, restarts: 0 };
   /** @type {Call} */
   const current = {
     contactId,
@@ -65,11 +60,15 @@ export async function begin(contactId, callId, mine, sealed, stream) {
     mine,
     sealed,
     stream,
+    configuration,
     peer,
+    answered: !mine,
     connected: false,
     signalled: Promise.resolve(),
     camera: null,
-    ...timers,
+    ringTimer: 0,
+    restartTimer: 0,
+    restarts: 0,
   };
   call = current;
   void navigator.mediaDevices.enumerateDevices().then(view.showDevices);
@@ -117,19 +116,18 @@ async function sendCandidate(current, candidate) {
 }
 
 /**
- * An offer of somebody I am in a call with: a new way through the network, or we called each other at once.
+ * An offer of somebody I am in a call with: a new way through the network, a page that came back and calls again, or we
+ * called each other at once.
  * @param {Call} current
  * @param {{callId: string, sdp: string}} offered
  */
 export async function onOfferInCall(current, { callId, sdp }) {
-  if (callId === current.callId || current.connected) {
+  if (current.sealed && callId === current.callId) {
     await sendAnswer(current, await current.peer.answer(sdp));
-  } else if (me.customId > current.contactId) {
+  } else if (current.answered || me.customId > current.contactId) {
     // Both asked, so both consent; the offer of the lower id stands, on both sides.
-    const { contactId, sealed, stream } = current;
-    clearTimeout(current.ringTimer);
-    current.peer.close();
-    const answering = await begin(contactId, callId, false, sealed, stream);
+    leave(current);
+    const answering = begin(current.contactId, callId, false, current.sealed, current);
     await sendAnswer(answering, await answering.peer.answer(sdp));
   }
 }
@@ -159,6 +157,7 @@ export async function onAccepted(signal, about) {
     if (opened?.kind !== "answer" || !opened.sdp) return;
     await current.peer.accept(opened.sdp);
   }
+  current.answered = true;
   clearTimeout(current.ringTimer);
   view.showConnected(current.name, !current.sealed);
 }
@@ -215,10 +214,8 @@ async function finish(reason) {
   const current = call;
   if (!current) return;
   close();
-  if (reason === "timeout") {
-    say(`${current.name} did not answer.`);
-    await leaveMissed(current.contactId);
-  }
+  if (reason === "timeout") say(`${current.name} did not answer.`);
+  if (!current.answered) await leaveMissed(current.contactId);
   await endAt(current.contactId, reason);
 }
 
@@ -236,11 +233,19 @@ function close() {
   const current = call;
   call = null;
   if (!current) return;
+  leave(current);
+  release(current.stream);
+  view.hidePanel();
+}
+
+/** End one connection of a call; its microphone may go on in another. @param {Call} current */
+function leave(current) {
   clearTimeout(current.ringTimer);
   clearTimeout(current.restartTimer);
   current.peer.close();
-  for (const track of [...current.stream.getTracks(), ...(current.camera ? [current.camera] : [])]) track.stop();
-  view.hidePanel();
+  current.camera?.stop();
+  view.showMine(null);
+  view.showTheirs(false);
 }
 
 /** @param {{from: string, reason?: string | null}} news */
@@ -252,6 +257,7 @@ export function onEnded({ from, reason }) {
     ["declined", `${name} declined the call.`],
     ["busy", `${name} is in another call.`],
     ["gone", `${name} lost the connection.`],
+    ["untrusted", `${name}'s browser ended the call: its set-up was altered on the way.`],
   ]);
   say(sentences.get(reason ?? "") ?? `The call with ${name} has ended.`);
 }

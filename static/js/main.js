@@ -8,7 +8,7 @@ import { openConversation, startConversation } from "./conversation.js";
 import { available } from "./crypto.js";
 import { askAgain, startExchange } from "./exchange.js";
 import { AccountChanged, onChange, openAccount } from "./keystore.js";
-import { flush, startOutbox } from "./outbox.js";
+import { resume, startOutbox } from "./outbox.js";
 import { openReplayGuard } from "./replay.js";
 import { startRequests } from "./requests.js";
 import { me } from "./session.js";
@@ -25,7 +25,7 @@ async function onConnect() {
   try {
     await sync();
     await askAgain();
-    await flush();
+    await resume();
   } catch (fault) {
     if (!(fault instanceof WireFault)) throw fault;
     if (!fault.unknown) say(fault.message, "bad");

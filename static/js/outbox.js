@@ -40,14 +40,26 @@ function changed(item) {
   for (const listener of listeners) listener(item);
 }
 
-/** Take up what an earlier page left behind. */
+/** Begin with what an earlier page left behind. */
 export async function startOutbox() {
   store = openSottoDatabase(me.customId);
-  const database = await store;
-  if (!database) return;
-  const kept = /** @type {Outgoing[]} */ (await database.getAll("outbox"));
-  queue = kept.sort((one, other) => one.order - other.order);
+  await adopt();
   order = (queue.at(-1)?.order ?? 0) + 1;
+}
+
+/** Take up what pages left behind that are gone; what another page still sends, too, is stored once all the same. */
+async function adopt() {
+  const kept = /** @type {Outgoing[]} */ ((await (await store)?.getAll("outbox")) ?? []);
+  const known = new Set(queue.map(({ clientId }) => clientId));
+  const left = kept.filter(({ clientId }) => !known.has(clientId));
+  queue = [...queue, ...left].sort((one, other) => one.order - other.order);
+  for (const item of left) changed(item);
+}
+
+/** The line is there: send what waits, of this page and of those that are gone. */
+export async function resume() {
+  await adopt();
+  await flush();
 }
 
 /**
@@ -87,7 +99,7 @@ export function retry(clientId) {
 }
 
 /** Send what waits, one after the other, so that the order holds. */
-export async function flush() {
+async function flush() {
   if (sending) return;
   sending = true;
   try {

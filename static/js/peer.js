@@ -9,7 +9,11 @@ const QUALITY_MS = 2000;
  * @typedef {{lossPercent: number, roundTripMs: number, level: "good" | "fair" | "poor"}} Quality
  */
 
-/** The servers of this Sotto, none by default; “hide my address” allows relays only. @param {boolean} relayOnly */
+/**
+ * The servers of this Sotto, none by default; “hide my address” allows relays only.
+ * @param {boolean} relayOnly
+ * @returns {Promise<{iceServers: RTCIceServer[], iceTransportPolicy: RTCIceTransportPolicy}>} rejects with TypeError when offline
+ */
 export async function iceConfiguration(relayOnly) {
   const answer = await fetch("/api/ice");
   const { iceServers, iceTransportPolicy } = answer.ok
