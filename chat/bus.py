@@ -55,7 +55,7 @@ class Bus(PubSubManager):  # type: ignore[misc]
         self._outgoing.put(f"{data.get('room') or ''}\n{self.json.dumps(data)}")
 
     def _gather(self) -> str:
-        """What waits, about GATHERED_CHARS of it: who tells it, then in turns a line with a room and one with an event."""
+        """What waits, about GATHERED_CHARS of it: who tells it, then lines in turn: a room, an event for it."""
         group = [self.host_id, self._outgoing.get()]
         size = len(group[-1])
         while size < GATHERED_CHARS:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import Enter, Person, connect
-from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end
+from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import Server
 from tests.wire import Wire
 
@@ -104,6 +104,22 @@ def test_a_page_that_is_closed_in_a_call_ends_it_at_the_other_side(phones: Pair)
     jonas.page.goto("about:blank")
     expect(mara.banner).to_contain_text(f"The call with {jonas.username} has ended.")
     wait_for_end(mara)
+
+
+def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> None:
+    mara, jonas = phones
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    talk(mara, jonas)
+    wire.loses = lambda frame: '"end_call"' in frame  # a crash says no goodbye, and the server waits for its page
+    mara.reload()
+    mara.open_chat(jonas)
+    mara.button(f"Start call with {jonas.username}").click()
+    for one in phones:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
 
 
 def test_an_offer_that_was_altered_on_the_way_does_not_ring(phones: Pair) -> None:

@@ -65,20 +65,6 @@ def test_two_quick_presses_are_one_call(idle: Pair) -> None:
     assert sum('["call_user"' in frame for frame in mara.record.frames) == 1
 
 
-def test_a_page_that_comes_back_in_a_call_may_call_again_into_it(idle: Pair) -> None:
-    mara, jonas = idle
-    talk(mara, jonas)
-    # As a crash does: the page says no goodbye, and the server waits whether it comes back.
-    mara.page.evaluate("import('/static/js/calls.js').then((it) => it.currentCall().peer.close())")
-    mara.page.evaluate("addEventListener('pagehide', (event) => event.stopImmediatePropagation(), { capture: true })")
-    mara.reload()
-    mara.open_chat(jonas)
-    mara.button(f"Start call with {jonas.username}").click()
-    for one in idle:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
-
-
 def test_a_call_that_begins_while_the_other_is_asked_for_the_microphone_is_one_call(idle: Pair) -> None:
     mara, jonas = idle
     jonas.page.evaluate(SLOW_MICROPHONE)
