@@ -133,7 +133,7 @@ def test_answers_at_the_uri_and_keeps_its_files_private(instance: Instance) -> N
     insert(uri, 1)
 
     assert kept(uri) == [1]
-    assert re.fullmatch(r"mongodb://127\.0\.0\.1:\d+/sotto", uri)
+    assert re.fullmatch(r"mongodb://127\.0\.0\.1:\d+/sotto\?retryWrites=false", uri)
     assert (instance.path / "db" / "data" / "WiredTiger").is_file()
     assert (instance.path / "db.log").is_file()
     for file in [instance.path, *instance.path.rglob("*")]:
