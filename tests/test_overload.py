@@ -18,6 +18,7 @@ from tests.chaos.cable import Cable
 from tests.conftest import BUSY
 from tests.people import Person, Server
 from tests.seals import sealed
+from tests.waiting import wait_until
 
 QUEUE = 4
 
@@ -68,6 +69,22 @@ def test_without_its_database_sotto_says_busy_and_goes_on_when_it_is_back(
         assert answer["error"]["code"] == "busy"
     assert [one["text"] for one in jonas.messages(mara)][1:] == [message["text"]]
     assert jonas.line.wait_for("receive_message", count=2)["text"] == message["text"]
+
+
+def test_a_message_whose_write_seemed_to_fail_is_told_like_any_other(
+    mates: tuple[Person, Person], cable: Cable, dependent: Server
+) -> None:
+    mara, jonas = mates
+    text = sealed()
+    cable.mute_after(text[:200].encode())
+    asked = mara.line.emit("send_message", {"receiverId": jonas.id, "text": text, "type": "text"})
+    wait_until(lambda: dependent.database().messages.find_one({"text": text}), "the message in the database")
+    assert mara.line.acknowledged([asked]) == [], "the server does not know yet"
+    cable.cut()
+    cable.heal()
+    assert mara.line.answer(asked)["seq"] == 2
+    assert jonas.line.wait_for("receive_message", count=2)["text"] == text
+    assert len(jonas.messages(mara)) == 2
 
 
 def test_a_full_queue_refuses_at_once_and_what_waits_is_written_when_it_can_be(

@@ -19,8 +19,10 @@ class Cable:
         self._lock = threading.Lock()
         self._whole = threading.Event()
         self._whole.set()
-        self._flows = threading.Event()
-        self._flows.set()
+        self._asks, self._answers = threading.Event(), threading.Event()
+        self._asks.set()
+        self._answers.set()
+        self._marker = b""
         self._door = socket.create_server((HOST, 0))
         self.port = int(self._door.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -42,13 +44,15 @@ class Cable:
             far.settimeout(None)
             with self._lock:
                 self._ends |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            for pump in ((near, far, self._asks), (far, near, self._answers)):
+                threading.Thread(target=self._pump, args=pump, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, flows: threading.Event) -> None:
         with contextlib.suppress(OSError):  # either side may end at any time; the other one is then ended, too
             while block := source.recv(BLOCK_BYTES):
-                self._flows.wait()
+                flows.wait()
+                if flows is self._asks and self._marker and self._marker in block:
+                    self._answers.clear()
                 sink.sendall(block)
         self._end(source, sink)
 
@@ -69,15 +73,22 @@ class Cable:
 
     def freeze(self) -> None:
         """Keep every line open, and let nothing through: what a machine that lost its power looks like."""
-        self._flows.clear()
+        self._asks.clear()
+        self._answers.clear()
+
+    def mute_after(self, marker: bytes) -> None:
+        """Let everything through, but for answers from the moment on that something with this in it was asked."""
+        self._marker = marker
 
     def heal(self) -> None:
         """Let lines through again, with what was held back."""
+        self._marker = b""
         self._whole.set()
-        self._flows.set()
+        self._asks.set()
+        self._answers.set()
 
     def close(self) -> None:
         """End for good."""
-        self._flows.set()
+        self.heal()
         self.cut()
         self._door.close()
