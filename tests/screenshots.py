@@ -8,7 +8,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
+from tests.attachments import arrived, choose, named, photograph
 from tests.browser import Person, connect
+from tests.calling import MEDIA
 from tests.doorway import chromium
 from tests.people import Server
 from tests.site import HOUSE
@@ -69,6 +71,46 @@ def play(mara: Person, jonas: Person) -> None:
     quiet(mara)
 
 
+def call(mara: Person, jonas: Person) -> None:
+    """A call that comes in, and the same with the cameras on."""
+    jonas.button(f"Start call with {mara.username}").click()
+    expect(mara.page.locator("#incoming-call")).to_be_visible()
+    shoot(mara, "incoming-call")
+    mara.button("Answer").click()
+    expect(mara.page.locator(".call-quality")).to_contain_text("Connection good")
+    for one in (mara, jonas):
+        one.button("Camera").click()
+    for video in (".their-video", ".my-video"):
+        mara.until(lambda video=video: mara.page.evaluate(PLAYS, video), "moving pictures")  # type: ignore[misc]
+    quiet(mara)
+    shoot(mara, "call")
+    mara.button("End call").click()
+    expect(jonas.page.locator(".call-panel")).to_be_hidden()
+
+
+PLAYS = "(selector) => document.querySelector(selector).videoWidth > 0"
+
+
+def send_media(mara: Person, jonas: Person) -> None:
+    """A picture with a caption, a file and a voice message; what is shown before they go is taken on the way."""
+    files = named("canal.jpg", photograph(), "image/jpeg"), named("annex.pdf", b"%PDF-1.7" * 40_000, "application/pdf")
+    dialog = choose(jonas, *files)
+    dialog.get_by_label("Caption").fill("This is where the barge lies.")
+    shoot(jonas, "sending-files")
+    dialog.get_by_role("button", name="Send files").click()
+    arrived(mara, "annex.pdf")
+    jonas.button("Start audio recording").click()
+    jonas.until(lambda: jonas.page.locator(".recording-time").inner_text() == "0:04", "four seconds")
+    shoot(jonas, "recording")
+    jonas.button("Send message").click()
+    mara.button("Play audio").or_(mara.page.get_by_role("button", name="Play audio")).last.click()
+    expect(mara.page.locator(".player-time")).to_contain_text("0:0")
+    mara.button("Pause").click()
+    mara.page.locator(".message-scroll").evaluate("scroll => { scroll.scrollTop = scroll.scrollHeight; }")
+    quiet(mara)
+    shoot(mara, "files-and-voice")
+
+
 def take(browser: Browser, site: Server) -> None:
     """All pictures."""
     stranger = browser.new_context(viewport=DESKTOP, locale="en-GB", color_scheme="light").new_page()
@@ -76,7 +118,7 @@ def take(browser: Browser, site: Server) -> None:
     login = Person(stranger.context, site.origin, "")
     login.page = stranger
     shoot(login, "login")
-    mara, jonas = enter(browser, site, "mara"), enter(browser, site, "jonas")
+    mara, jonas = (enter(browser, site, name, permissions=MEDIA) for name in ("mara", "jonas"))
     expect(mara.page.get_by_alt_text("QR code of my ID")).to_be_visible()
     quiet(mara)
     shoot(mara, "empty")
@@ -97,6 +139,9 @@ def take(browser: Browser, site: Server) -> None:
     mara.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     mara.page.locator(".message-scroll").evaluate("scroll => { scroll.scrollTop = scroll.scrollHeight; }")
     shoot(mara, "phone")
+    mara.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    send_media(mara, jonas)
+    call(mara, jonas)
 
 
 def main() -> None:
