@@ -23,8 +23,10 @@ from tests.attachments import (
     photograph,
     pictured,
     send_files,
+    uploads_of,
 )
 from tests.browser import Person
+from tests.people import Server
 
 pytest_plugins = ["tests.doorway"]
 
@@ -154,6 +156,19 @@ def test_the_viewer_opens_and_closes_by_the_keyboard_and_gives_the_focus_back(pa
     expect(opener).to_be_focused()
 
 
+def test_a_picture_that_cannot_be_rid_of_what_the_camera_wrote_is_not_sent_in_silence(pair: Pair, site: Server) -> None:
+    mara, _ = pair
+    before = uploads_of(site, mara.id)
+    send_files(mara, named("broken.jpg", b"no picture", "image/jpeg"))
+    expect(mara.banner).to_contain_text("broken.jpg cannot be read as a picture. It was not sent")
+    assert uploads_of(site, mara.id) == before
+    kept = "Sent as it is, with what the camera wrote into it"
+    dialog = choose(mara, named("a.heic", b"heic", "image/heic"), named("b.pdf", b"pdf", "application/pdf"))
+    expect(dialog.locator("li", has_text="a.heic")).to_contain_text(kept)
+    expect(dialog.get_by_text(kept).locator("visible=true")).to_have_count(1)
+    dialog.get_by_role("button", name="Close without sending").click()
+
+
 @pytest.mark.parametrize(
     ("name", "media_type", "content"),
     [("drawing.svg", "image/svg+xml", SVG), ("page.html", "text/html", HTML)],
@@ -180,7 +195,7 @@ def test_what_only_claims_to_be_a_picture_or_a_sound_is_offered_as_a_file(
 ) -> None:
     mara, jonas = pair
     name = f"claim.{media_type.rpartition('/')[2]}"
-    send_files(mara, named(name, SVG, media_type))
+    send_files(mara, named(name, SVG, media_type), original=media_type.startswith("image/"))
     row = arrived(jonas, name)
     row.get_by_role("button", name=press).click()
     expect(row.get_by_role("alert")).to_have_text("This browser cannot show this file. It can be downloaded.")

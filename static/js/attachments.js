@@ -54,6 +54,7 @@ function preview(file) {
   const row = fromTemplate("attach-row");
   part(".name", row).textContent = file.name;
   part(".size", row).textContent = sizeText(file.size);
+  part(".kept", row).hidden = isStill(file) || !/^(image|video)\//.test(file.type);
   if (kindOf(file.type) === "image") {
     const image = /** @type {HTMLImageElement} */ (part("img", row));
     const address = URL.createObjectURL(file);
@@ -70,8 +71,10 @@ async function sendChosen() {
   const [text, asIs] = [caption.value.trim(), original.checked];
   dialog.close();
   for (const [index, file] of files.entries()) {
-    const prepared = !asIs && isStill(file) ? await prepareImage(file) : null;
-    await sendFile(contactId, prepared ?? { file, name: file.name }, index === 0 ? text : "");
+    const outgoing = asIs || !isStill(file) ? { file, name: file.name } : await prepareImage(file);
+    if (outgoing) await sendFile(contactId, outgoing, index === 0 ? text : "");
+    else
+      say(`${file.name} cannot be read as a picture. It was not sent: “Send the original” sends it as it is.`, "bad");
   }
 }
 

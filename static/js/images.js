@@ -23,7 +23,7 @@ export const isStill = (file) => STILL.has(file.type);
  * @param {ImageBitmap} bitmap
  * @param {number} side longest side in pixels
  * @param {number} quality 0–1
- * @returns {Promise<Blob>} WebP
+ * @returns {Promise<Blob>} WebP, or JPEG where the browser cannot write that
  */
 async function encode(bitmap, side, quality) {
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
@@ -34,7 +34,13 @@ async function encode(bitmap, side, quality) {
   const context = canvas.getContext("2d");
   if (!context) throw new Error("This browser gives no canvas.");
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return canvas.convertToBlob({ type: "image/webp", quality });
+  const webp = await canvas.convertToBlob({ type: "image/webp", quality });
+  if (webp.type === "image/webp") return webp;
+  // Safari writes no WebP, and gives a PNG of many times the size. JPEG has no transparency: behind it is white.
+  context.globalCompositeOperation = "destination-over";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality });
 }
 
 /**
@@ -47,7 +53,8 @@ export async function prepareImage(file) {
   const encoded = await encode(bitmap, MAX_SIDE_PX, QUALITY);
   const { width, height } = await sizeOf(encoded);
   bitmap.close();
-  return { file: encoded, name: `${file.name.replace(/\.[^.]*$/, "") || "picture"}.webp`, width, height };
+  const suffix = encoded.type.replace("image/", "");
+  return { file: encoded, name: `${file.name.replace(/\.[^.]*$/, "") || "picture"}.${suffix}`, width, height };
 }
 
 /** @param {Blob} file */
