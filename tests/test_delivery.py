@@ -175,7 +175,7 @@ def test_receipts_reach_the_sender_once_and_never_run_backwards(mara: Person, jo
         mara.send(jonas, sealed())
     for event, seq in (("message_received", 3), ("message_received", 2), ("message_read", 2), ("message_read", 99)):
         assert jonas.line.ask(event, {"senderId": mara.id, "upToSeq": seq}) == {"ok": True}
-    mara.line.settle()
+    mara.line.wait_for("message_status", lambda news: (news["upToSeq"], news["status"]) == (3, "read"))
     assert mara.line.all("message_status") == [
         {"userId": jonas.id, "upToSeq": 3, "status": "delivered"},
         {"userId": jonas.id, "upToSeq": 2, "status": "read"},

@@ -54,7 +54,7 @@ function preview(file) {
   const row = fromTemplate("attach-row");
   part(".name", row).textContent = file.name;
   part(".size", row).textContent = sizeText(file.size);
-  part(".kept", row).hidden = isStill(file) || !/^(image|video)\//.test(file.type);
+  part(".kept", row).hidden = isStill(file) || !/^(image\/(?!gif|svg)|video\/)/.test(file.type);
   if (kindOf(file.type) === "image") {
     const image = /** @type {HTMLImageElement} */ (part("img", row));
     const address = URL.createObjectURL(file);
