@@ -33,6 +33,7 @@ SHEETS = tuple(
         "overlays",
         "media",
         "calls",
+        "attach",
         "screens",
     )
 )

@@ -41,6 +41,11 @@ def standing(pair: str) -> Standing:
     return _standing(conversation) if conversation else Standing(0, {}, {})
 
 
+def has_any(me: str) -> bool:
+    """Whether somebody ever exchanged keys or words."""
+    return Conversation.objects(members=me).only("pair").first() is not None
+
+
 def _window(pair: str, after: int, upto: int) -> list[Row]:
     found = Message._get_collection().find({"conversation": pair, "seq": {"$gt": after, "$lte": upto}})
     return list(found.sort("seq", 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -120,6 +121,74 @@ def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> N
     wait_for_sound(mara, jonas)
     jonas.button("End call").click()
     wait_for_end(mara, jonas)
+
+
+def test_a_call_goes_on_being_asked_for_while_somebody_types(phones: Pair) -> None:
+    mara, jonas = phones
+    jonas.input.press_sequentially("I am writ")
+    ring(mara, jonas)
+    jonas.page.keyboard.type("ing some words")
+    jonas.page.keyboard.press("Enter")
+    expect(jonas.page.locator("#incoming-call")).to_be_visible()
+    jonas.button("Decline").click()
+    expect(mara.banner).to_contain_text(f"{jonas.username} declined the call.")
+    wait_for_end(mara, jonas)
+
+
+def seal_in_page(person: Person, other: Person, signal: str) -> str:
+    """A signal of somebody's own making, sealed by their page as any other."""
+    sealed: str = person.page.evaluate(SEAL, {"contactId": other.id, "signal": signal})
+    return sealed
+
+
+SEAL = """async ({ contactId, signal }) => {
+  const { sealSignal } = await import("/static/js/signals.js");
+  return sealSignal(contactId, JSON.parse(signal));
+}"""
+
+
+def hostile_offer(mara: Person, jonas: Person, sdp: str) -> None:
+    """Let mara's page call with a description of her making."""
+    offer = {"kind": "offer", "callId": "c1", "at": int(time.time() * 1000), "from": mara.id, "sdp": sdp}
+    signal = seal_in_page(mara, jonas, json.dumps(offer))
+    call = {"userToCall": jonas.id, "signalData": signal, "callId": "c1"}
+    mara.page.evaluate("(call) => import('/static/js/wire.js').then(({ request }) => request('call_user', call))", call)
+    expect(jonas.page.locator("#incoming-call")).to_be_visible()
+
+
+def test_a_description_that_cannot_be_read_ends_the_call_and_closes_the_microphone(phones: Pair) -> None:
+    mara, jonas = phones
+    hostile_offer(mara, jonas, "garbage")
+    answer(jonas)
+    expect(jonas.banner).to_contain_text("The call could not be connected.")
+    wait_for_end(jonas)
+
+
+def shorten_connecting(route: Route) -> None:
+    """Serve the module of calls as it is, but for the 30 seconds."""
+    served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
+    text, found = re.subn(r"CONNECT_MS = 30_000", "CONNECT_MS = 1_000", served.text())
+    assert found == 1, "a way is looked for for 30 s"
+    route.fulfill(response=served, body=text)
+
+
+def test_a_call_that_finds_no_way_says_so_and_ends(phones: Pair) -> None:
+    mara, jonas = phones
+    jonas.page.route(re.compile(r"/js/calls\.\w+\.js"), shorten_connecting)
+    offered = mara.page.evaluate(OFFER)
+    hostile_offer(mara, jonas, offered)
+    answer(jonas)
+    expect(jonas.page.locator(".call-panel")).to_contain_text("Connecting to")
+    expect(jonas.banner).to_contain_text("The call could not be connected.")
+    wait_for_end(jonas)
+
+
+# A good description, of a connection that nobody answers for.
+OFFER = """async () => {
+  const connection = new RTCPeerConnection();
+  connection.addTransceiver("audio");
+  return (await connection.createOffer()).sdp;
+}"""
 
 
 def test_an_offer_that_was_altered_on_the_way_does_not_ring(phones: Pair) -> None:

@@ -52,8 +52,8 @@ def test_the_caller_may_end_it_while_it_rings_and_the_other_has_missed_it(idle: 
     ring(mara, jonas)
     mara.button("End call").click()
     expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
-    for one in idle:
-        expect(one.message("Missed call")).to_have_count(1)
+    expect(jonas.message("Missed call")).to_have_count(1)
+    expect(mara.message("No answer")).to_have_count(1)
     wait_for_end(mara, jonas)
 
 
@@ -116,7 +116,7 @@ def test_a_muted_microphone_sends_silence(idle: Pair) -> None:
     talk(mara, jonas)
     jonas.until(lambda: statistics(jonas)["energyIn"] > 0, "sound that can be heard")
     mara.button("Mute").click()
-    expect(mara.button("Unmute")).to_have_attribute("aria-pressed", "true")
+    expect(mara.button("Unmute")).to_be_visible()
     energy_of(jonas, 50)  # what was on its way is through
     silent = energy_of(jonas, 100)
     mara.button("Unmute").click()

@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Route, expect
 from tests.attachments import MIB, arrived, fetched, named, send_files, uploads_of
 from tests.browser import Enter, Person
 from tests.people import Server
+from tests.wire import Wire
 
 pytest_plugins = ["tests.doorway"]
 
@@ -107,13 +108,68 @@ def test_what_the_server_says_of_a_refused_upload_is_shown(pair: Pair) -> None:
     row.get_by_role("button", name="Discard").click()
 
 
+def test_what_failed_with_the_line_goes_again_when_the_line_is_back(pair: Pair) -> None:
+    mara, jonas = pair
+    mara.tolerate("ERR_INTERNET_DISCONNECTED")
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    mara.page.route("**/api/upload", lambda route: route.abort("internetdisconnected"))
+    send_files(mara, named("later.bin", b"later"))
+    expect(mara.page.locator(".transfer-row")).to_contain_text("The connection was lost.")
+    mara.page.unroute("**/api/upload")
+    wire.cut()
+    arrived(jonas, "later.bin")
+    expect(mara.page.locator(".transfer-row")).to_have_count(0)
+
+
+def test_files_that_wait_are_shown_and_may_be_left_out(pair: Pair) -> None:
+    mara, jonas = pair
+    held: list[Route] = []
+    mara.page.route("**/api/upload", lambda route: held.append(route))
+    send_files(mara, *(named(f"{name}.bin", name.encode()) for name in ("first", "second", "third")))
+    mara.until(lambda: held, "the first upload")
+    rows = mara.page.locator(".transfer-row")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("Waiting…")
+    rows.nth(1).get_by_role("button", name="Discard").click()
+    mara.page.unroute("**/api/upload")
+    held[0].continue_()
+    arrived(jonas, "third.bin")
+    expect(rows).to_have_count(0)
+    expect(jonas.page.locator('.open-file[title*="second.bin"]')).to_have_count(0)
+
+
+def test_a_file_that_is_too_large_is_said_so_before_it_is_sent(pair: Pair) -> None:
+    mara, jonas = pair
+    mara.page.evaluate(OFFER_SIZES)
+    dialog = mara.page.get_by_role("dialog", name="Send files")
+    expect(dialog.locator("li", has_text="film.mp4")).to_contain_text("Too large: 50 MB at most. It is not sent.")
+    dialog.get_by_role("button", name="Send files").click()
+    arrived(jonas, "note.txt")
+    expect(mara.page.locator(".transfer-row")).to_have_count(0)
+
+
+# Two files, one of them larger than the server takes.
+OFFER_SIZES = """() => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(53_000_000)], "film.mp4", { type: "video/mp4" }));
+  files.items.add(new File(["a note"], "note.txt", { type: "text/plain" }));
+  const chooser = document.querySelector("#file-upload");
+  chooser.files = files.files;
+  chooser.dispatchEvent(new Event("change"));
+}"""
+
+
 def test_a_reload_in_the_middle_leaves_no_half_message(pair: Pair, site: Server) -> None:
     mara, jonas = pair
     before = uploads_of(site, mara.id)
     with slow_line(mara):
         send_files(mara, named("left.bin", os.urandom(4 * MIB)), caption="left in the middle")
         in_the_middle(mara.page.locator(".transfer-row"), "Uploading")
+        asked: list[str] = []
+        mara.page.once("dialog", lambda dialog: asked.append(dialog.type) or dialog.accept())
         mara.page.reload()
+        assert asked == ["beforeunload"]
     mara.reload()
     mara.open_chat(jonas)
     mara.write("after the reload")
@@ -160,7 +216,7 @@ def test_files_on_their_way_are_shown_in_their_own_conversation_only(pair: Pair,
     mara.page.route("**/api/upload", hold)
     send_files(mara, named("first.bin", b"the first"), named("second.bin", b"the second"))
     mara.until(lambda: len(held) == 1, "the first upload")
-    expect(mara.page.locator(".transfer-row:visible")).to_have_count(1)
+    expect(mara.page.locator(".transfer-row:visible")).to_have_count(2)
     mara.add(enter("someone"))
     for number in (1, 2):
         mara.until(lambda number=number: len(held) == number, f"upload {number}")

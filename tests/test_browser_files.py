@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import json
 import os
 import re
 
@@ -20,13 +22,16 @@ from tests.attachments import (
     choose,
     fetched,
     named,
+    newest,
     photograph,
     pictured,
     send_files,
+    unsealed,
     uploads_of,
 )
 from tests.browser import Person
 from tests.people import Server
+from tests.seals import KeyPair
 
 pytest_plugins = ["tests.doorway"]
 
@@ -167,6 +172,35 @@ def test_a_picture_that_cannot_be_rid_of_what_the_camera_wrote_is_not_sent_in_si
     expect(dialog.locator("li", has_text="a.heic")).to_contain_text(kept)
     expect(dialog.get_by_text(kept).locator("visible=true")).to_have_count(1)
     dialog.get_by_role("button", name="Close without sending").click()
+
+
+def test_a_name_that_turns_its_direction_is_shown_as_it_is(pair: Pair) -> None:
+    mara, jonas = pair
+    send_files(mara, named("\u202egnp.exe", b"MZ"))
+    row = arrived(jonas, "gnp.exe")
+    assert "\u202e" not in row.inner_text()
+    assert fetched(jonas, row)[0] == "gnp.exe"
+
+
+def test_a_thumbnail_of_too_many_pixels_is_not_decoded(pair: Pair, site: Server) -> None:
+    mara, jonas = pair
+    send_files(mara, named("canal.jpg", photograph(), "image/jpeg"))
+    row = arrived(jonas, "canal.webp")
+    expect(row.locator(".thumbnail")).to_be_visible()
+    part = unsealed(jonas, mara, newest(site, mara)["text"])
+    part["file"]["thumbnail"] = base64.b64encode(BOMB).decode()
+    keys = mara.keys_with(jonas)
+    sealed = KeyPair.of(keys["myPrivateKey"]).seal(json.dumps(part), keys["theirPublicKey"])
+    site.database().messages.update_one({"_id": newest(site, mara)["_id"]}, {"$set": {"text": sealed}})
+    jonas.reload()
+    jonas.open_chat(mara)
+    row = arrived(jonas, "canal.webp")
+    expect(row.get_by_role("button", name="View image")).to_be_visible()
+    expect(row.locator(".thumbnail")).to_be_hidden()
+
+
+# Lossless WebP of 16383 × 16383 pixels of one colour, which decode to a gigabyte.
+BOMB = b"RIFF\x1c\x00\x00\x00WEBPVP8L\x0f\x00\x00\x00\x2f\xfe\xbf\xff\x0f\x00\x07\x10\xfd\x8f\xfe\x07\x22\xa2\xff\x01"
 
 
 @pytest.mark.parametrize(

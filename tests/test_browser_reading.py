@@ -45,6 +45,21 @@ def test_what_is_unread_lasts_over_a_reload_and_is_the_same_in_every_tab(fresh: 
     expect(jonas.row(mara).locator(".unread")).to_be_hidden()
 
 
+def test_what_did_not_open_is_not_read(fresh: Pair, enter: Enter) -> None:
+    mara, jonas = fresh
+    jonas.page.goto("about:blank")
+    elsewhere = enter("jonas", username=jonas.username)
+    mara.write("for the browser that has the keys")
+    elsewhere.row(mara).click()
+    expect(elsewhere.message("the keys are not in this browser")).to_have_count(1)
+    row = mara.message("for the browser that has the keys")
+    expect(row).to_have_attribute("data-status", "delivered")
+    elsewhere.page.wait_for_timeout(1000)  # longer than receipts are gathered
+    expect(row).to_have_attribute("data-status", "delivered")
+    jonas.page.goto(jonas.origin)
+    expect(jonas.row(mara).locator(".unread")).to_have_text("1")
+
+
 def test_who_reads_privately_is_not_seen_to_read(fresh: Pair) -> None:
     mara, jonas = fresh
     read_privately(jonas)

@@ -103,7 +103,7 @@ def test_who_hides_the_address_is_told_that_there_is_no_relay(site: Server, brow
         wait_for_end(mara, jonas)
         jonas.button(f"Start call with {mara.username}").click()
         mara.button("Answer").click()
-        expect(jonas.banner).to_contain_text(f"{mara.username} declined the call.")
+        expect(jonas.banner).to_contain_text(f"{mara.username} could not answer the call.")
         assert not [frame for frame in mara.record.frames if '["answer_call"' in frame]
         wait_for_end(mara, jonas)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import segno
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask_jwt_extended import get_jwt, get_jwt_identity, jwt_required, unset_jwt_cookies, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import PyJWTError
@@ -31,12 +31,15 @@ def home() -> Response:
         return response
     if not logged_in:
         return _knock() if request.headers.get("Sec-Fetch-Site") == "cross-site" else login_page()
+    me = get_jwt_identity()
     return make_response(
         render_template(
             "chat.html",
-            custom_id=get_jwt_identity(),
+            custom_id=me,
             username=get_jwt()["username"],
             welcome=request.args.get("welcome") == "1",
+            is_known=history.has_any(me),
+            max_upload_bytes=current_app.config["MAX_UPLOAD_MB"] << 20,
         )
     )
 

@@ -1,8 +1,8 @@
 // Sending files: chosen, dropped or pasted, shown before they go, sealed, uploaded, and only then a message.
 
-import { kindOf, sealedPart } from "./attachment.js";
+import { kindOf, plainName, sealedPart } from "./attachment.js";
 import { openContact } from "./conversation.js";
-import { sealFile, sealFileV1, TransferFault, upload } from "./files.js";
+import { sealFile, sealFileV1, sealOverhead, TransferFault, upload, V1_MAX_BYTES } from "./files.js";
 import { isStill, prepareImage, thumbnail } from "./images.js";
 import { contactOf, pairsOf, read } from "./keystore.js";
 import { send } from "./outbox.js";
@@ -10,8 +10,15 @@ import { fromTemplate, part } from "./session.js";
 import { say } from "./status.js";
 import { cookie } from "./swaps.js";
 import { runTransfer, sizeText } from "./transfers.js";
+import { on } from "./wire.js";
 
 const MAX_FILES = 10;
+const MAX_BYTES = Number(document.body.dataset.maxUploadBytes);
+const KEPT = "Sent as it is, with what the camera wrote into it (place, time, device).";
+/** What a camera made, and cannot be encoded anew here. */
+const FROM_CAMERA = /^(image\/(?!gif|svg)|video\/)/;
+/** Refusals that another try would only meet again. */
+const FINAL = new Set(["too_large", "validation", "unsupported"]);
 
 /**
  * @typedef {{file: Blob, name: string, width?: number, height?: number, duration?: number, waveform?: number[]}} Outgoing
@@ -20,10 +27,14 @@ const MAX_FILES = 10;
 const dialog = /** @type {HTMLDialogElement} */ (part("#attach"));
 const caption = /** @type {HTMLInputElement} */ (part("#attach-caption"));
 const original = /** @type {HTMLInputElement} */ (part("#attach-original"));
+const submit = /** @type {HTMLButtonElement} */ (part("[type=submit]", dialog));
 const list = part(".attach-list", dialog);
+const queue = part(".transfers");
 
-/** @type {{contactId: string, files: File[]}} */
-let chosen = { contactId: "", files: [] };
+/** @type {{contactId: string, files: Set<File>}} */
+let chosen = { contactId: "", files: new Set() };
+/** How to try again, by the row of what did not get through. @type {Map<HTMLElement, () => Promise<void>>} */
+const failed = new Map();
 
 /** Whether a contact's client understands files sealed in chunks. @param {string} contactId */
 function understandsChunks(contactId) {
@@ -38,28 +49,54 @@ function understandsChunks(contactId) {
  */
 export function offer(contactId, files) {
   if (!contactOf(read(), contactId)?.hasKeys || files.length === 0) return;
-  if (files.length > MAX_FILES)
-    say(`The first ${MAX_FILES} of ${files.length} files are shown: send the others after them.`, "bad");
-  chosen = { contactId, files: files.slice(0, MAX_FILES) };
-  list.replaceChildren(...chosen.files.map(preview));
-  part(".attach-images", dialog).hidden = !chosen.files.some(isStill);
-  part(".attach-clear", dialog).hidden = understandsChunks(contactId);
+  const shown = files.slice(0, MAX_FILES);
+  const more = part(".attach-more", dialog);
+  more.hidden = files.length <= MAX_FILES;
+  more.textContent = `The first ${MAX_FILES} of ${files.length} files are shown. Send the others after them.`;
+  const inChunks = understandsChunks(contactId);
+  const largest = inChunks ? MAX_BYTES - sealOverhead(MAX_BYTES) : V1_MAX_BYTES;
+  // A picture becomes smaller before it is sent.
+  const fits = (/** @type {File} */ file) => file.size <= largest || isStill(file);
+  chosen = { contactId, files: new Set(shown.filter(fits)) };
+  const tooLarge = `Too large: ${inChunks ? MAX_BYTES >> 20 : V1_MAX_BYTES / 1e6} MB at most. It is not sent.`;
+  list.replaceChildren(...shown.map((file) => preview(file, fits(file) ? "" : tooLarge)));
+  part(".attach-clear", dialog).hidden = inChunks;
   original.checked = false;
   caption.value = "";
+  showChosen();
   dialog.showModal();
 }
 
-/** @param {File} file */
-function preview(file) {
+function showChosen() {
+  part(".attach-images", dialog).hidden = ![...chosen.files].some(isStill);
+  submit.disabled = chosen.files.size === 0;
+}
+
+/** @param {File} file @param {string} remark */
+function preview(file, remark) {
   const row = fromTemplate("attach-row");
-  part(".name", row).textContent = file.name;
+  const name = plainName(file.name);
+  part(".name", row).textContent = name;
   part(".size", row).textContent = sizeText(file.size);
-  part(".kept", row).hidden = isStill(file) || !/^(image\/(?!gif|svg)|video\/)/.test(file.type);
+  part(".remark", row).textContent = remark || (!isStill(file) && FROM_CAMERA.test(file.type) ? KEPT : "");
+  part(".remark", row).hidden = part(".remark", row).textContent === "";
+  const leaveOut = part(".leave-out", row);
+  leaveOut.setAttribute("aria-label", `Leave out ${name}`);
+  leaveOut.addEventListener("click", () => {
+    chosen.files.delete(file);
+    row.remove();
+    if (list.childElementCount === 0) dialog.close();
+    else submit.focus();
+    showChosen();
+  });
   if (kindOf(file.type) === "image") {
     const image = /** @type {HTMLImageElement} */ (part("img", row));
     const address = URL.createObjectURL(file);
-    image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
-    image.addEventListener("error", () => URL.revokeObjectURL(address), { once: true });
+    const end = (/** @type {Event} */ { type }) => {
+      image.hidden = type === "error";
+      URL.revokeObjectURL(address);
+    };
+    for (const event of ["load", "error"]) image.addEventListener(event, end, { once: true });
     image.src = address;
     image.hidden = false;
   }
@@ -68,14 +105,38 @@ function preview(file) {
 
 async function sendChosen() {
   const { contactId, files } = chosen;
-  const [text, asIs] = [caption.value.trim(), original.checked];
+  const asIs = original.checked;
+  let text = caption.value.trim();
   dialog.close();
-  for (const [index, file] of files.entries()) {
-    const outgoing = asIs || !isStill(file) ? { file, name: file.name } : await prepareImage(file);
-    if (outgoing) await sendFile(contactId, outgoing, index === 0 ? text : "");
-    else
-      say(`${file.name} cannot be read as a picture. It was not sent: “Send the original” sends it as it is.`, "bad");
+  const waiting = [...files].map((file) => ({ file, row: waitingRow(contactId, plainName(file.name)) }));
+  for (const { file, row } of waiting) {
+    if (!row.isConnected) continue; // taken back while it waited
+    const name = plainName(file.name);
+    const outgoing = asIs || !isStill(file) ? { file, name } : await prepareImage(file);
+    if (outgoing) {
+      await transfer(row, contactId, outgoing, text);
+      text = "";
+    } else {
+      row.remove();
+      say(`${name} cannot be read as a picture. It was not sent: “Send the original” sends it as it is.`, "bad");
+    }
   }
+}
+
+/** @param {string} contactId @param {string} name @returns {HTMLElement} */
+function waitingRow(contactId, name) {
+  const row = fromTemplate("transfer-row");
+  part(".file-name", row).textContent = name;
+  row.dataset.contact = contactId;
+  row.hidden = contactId !== openContact();
+  part(".transfer-waiting", row).hidden = part(".drop-transfer", row).hidden = false;
+  part(".drop-transfer", row).addEventListener("click", () => {
+    failed.delete(row);
+    row.remove();
+    part("#message-input").focus();
+  });
+  queue.append(row);
+  return row;
 }
 
 /**
@@ -84,23 +145,36 @@ async function sendChosen() {
  * @param {Outgoing} outgoing
  * @param {string} text the caption
  */
-export async function sendFile(contactId, outgoing, text) {
-  const row = fromTemplate("transfer-row");
-  part(".file-name", row).textContent = outgoing.name;
-  row.dataset.contact = contactId;
-  row.hidden = contactId !== openContact();
-  part(".transfers").append(row);
-  const retry = part(".retry-transfer", row);
-  const drop = part(".drop-transfer", row);
+export const sendFile = (contactId, outgoing, text) =>
+  transfer(waitingRow(contactId, outgoing.name), contactId, outgoing, text);
+
+/**
+ * @param {HTMLElement} row
+ * @param {string} contactId
+ * @param {Outgoing} outgoing
+ * @param {string} text
+ */
+async function transfer(row, contactId, outgoing, text) {
+  const [retry, drop] = [part(".retry-transfer", row), part(".drop-transfer", row)];
   const attempt = async () => {
-    retry.hidden = drop.hidden = true;
+    failed.delete(row);
+    retry.hidden = drop.hidden = part(".transfer-waiting", row).hidden = true;
     const sent = await runTransfer(row, (progress, signal) => deliver(contactId, outgoing, text, progress, signal));
-    retry.hidden = drop.hidden = sent !== null;
-    if (sent) row.remove();
+    if (sent) return row.remove();
+    const code = row.dataset.fault ?? "";
+    drop.hidden = false;
+    retry.hidden = FINAL.has(code);
+    failed.set(row, attempt);
+    if (row.hidden)
+      say(`${outgoing.name} was not sent to ${contactOf(read(), contactId)?.username ?? contactId}.`, "bad");
   };
   retry.addEventListener("click", () => void attempt());
-  drop.addEventListener("click", () => row.remove());
   await attempt();
+}
+
+/** What failed with the line goes again when the line is back. */
+async function onConnect() {
+  for (const [row, attempt] of [...failed]) if (row.dataset.fault === "offline") await attempt();
 }
 
 /**
@@ -144,6 +218,10 @@ async function deliverV1(contactId, file, name, text, csrf, progress, signal) {
   return true;
 }
 
+on("connect", () => void onConnect());
+addEventListener("beforeunload", (event) => {
+  if (queue.childElementCount > 0) event.preventDefault(); // what is not a message yet would be gone
+});
 part("[data-close]", dialog).addEventListener("click", () => dialog.close());
 part("form", dialog).addEventListener("submit", (event) => {
   event.preventDefault();

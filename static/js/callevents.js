@@ -1,18 +1,8 @@
 // Calls that come in: ringing until they are answered, declined or gone; and the events of all calls.
 
+import { endAt, nameOf } from "./callends.js";
 import { prepare, release } from "./callmedia.js";
-import {
-  begin,
-  currentCall,
-  endAt,
-  nameOf,
-  onAccepted,
-  onCandidate,
-  onEnded,
-  onOfferInCall,
-  sendAnswer,
-  start,
-} from "./calls.js";
+import { begin, currentCall, onAccepted, onCandidate, onEnded, onOfferInCall, sendAnswer, start } from "./calls.js";
 import * as view from "./callview.js";
 import { OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
@@ -82,15 +72,14 @@ async function answer() {
   if (ringing !== waiting) return means ? release(means.stream) : undefined;
   if (means) return take(waiting, means);
   stopRinging();
-  await endAt(waiting.contactId, "declined");
+  await endAt(waiting.contactId, "unable");
 }
 
 /** @param {Ringing} waiting @param {import("./callmedia.js").Means} means */
 async function take(waiting, means) {
   stopRinging();
   const current = begin(waiting.contactId, waiting.callId, false, waiting.sealed, means);
-  view.showConnected(current.name, !current.sealed);
-  await sendAnswer(current, await current.peer.answer(waiting.sdp));
+  await sendAnswer(current, waiting.sdp);
   for (const candidate of waiting.candidates) await current.peer.addCandidate(candidate);
 }
 

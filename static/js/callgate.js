@@ -1,6 +1,7 @@
 // The door to calls: their code is fetched with the first call, and their events are handled in the order they came.
 
 import { openContact } from "./conversation.js";
+import { fetched } from "./later.js";
 import { part } from "./session.js";
 import { on } from "./wire.js";
 
@@ -21,7 +22,7 @@ export function startCallgate() {
     });
   }
   part("#start-call").addEventListener("click", async () => {
-    const { callOrAnswer } = await loadCalls();
-    await callOrAnswer(openContact());
+    const calls = await fetched(loadCalls());
+    await calls?.callOrAnswer(openContact());
   });
 }

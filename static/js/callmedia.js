@@ -1,7 +1,7 @@
 // What a call needs before it begins: microphone or camera, and the servers that help two browsers find each other.
 
 import { chose } from "./choices.js";
-import { iceConfiguration } from "./peer.js";
+import { hasRelay, iceConfiguration } from "./peer.js";
 import { say } from "./status.js";
 
 /** @typedef {{stream: MediaStream, configuration: RTCConfiguration}} Means the microphone, and how to reach the other side */
@@ -57,8 +57,7 @@ export async function prepare() {
   isPreparing = true;
   try {
     const configuration = await iceConfiguration(chose("relayOnly"));
-    const hasRelay = configuration.iceServers.some(({ credential }) => credential);
-    if (configuration.iceTransportPolicy === "relay" && !hasRelay) {
+    if (configuration.iceTransportPolicy === "relay" && !hasRelay(configuration)) {
       say(NO_RELAY, "bad");
       return null;
     }

@@ -1,10 +1,9 @@
 // Calls: ringing, answering, ending, from either side and in the right one of several tabs.
 
+import { endAt, leaveMissed, nameOf } from "./callends.js";
 import { release } from "./callmedia.js";
 import * as view from "./callview.js";
 import { newId, OpenFault } from "./crypto.js";
-import { contactOf, read } from "./keystore.js";
-import { send } from "./outbox.js";
 import { Peer } from "./peer.js";
 import { me, part } from "./session.js";
 import { openSignal, seal, sealSignal, sealsCalls } from "./signals.js";
@@ -12,9 +11,10 @@ import { say } from "./status.js";
 import { request, tell, WireFault } from "./wire.js";
 
 const RING_MS = 45_000;
+// From the answer on; two browsers that find a way take a few seconds.
+const CONNECT_MS = 30_000;
 const RESTART_AFTER_MS = 4000;
 const RESTARTS = 3;
-const MISSED = "📞 Missed call";
 
 /**
  * @typedef {import("./callmedia.js").Means} Means
@@ -25,9 +25,6 @@ const MISSED = "📞 Missed call";
 
 /** @type {Call | null} */
 let call = null;
-
-/** @param {string} id */
-export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
 
 /** Call a contact. @param {string} contactId @param {Means} means */
 export async function start(contactId, means) {
@@ -90,7 +87,7 @@ async function offer(current, restart) {
     const { delivered } = await request("call_user", { userToCall: contactId, signalData, callId });
     done();
     if (delivered || restart) return;
-    say(`${current.name} is offline. They will see that you called.`, "bad");
+    say(`${current.name} is offline. They will see that you called.`);
     await leaveMissed(contactId);
     close();
   } catch (fault) {
@@ -99,11 +96,6 @@ async function offer(current, restart) {
     say(fault.message, "bad");
     close();
   }
-}
-
-/** A missed call is a message like any other: sealed, kept, and read by every client. @param {string} contactId */
-async function leaveMissed(contactId) {
-  await send(contactId, MISSED);
 }
 
 /** @param {Call} current @param {RTCIceCandidateInit | null} candidate */
@@ -123,18 +115,21 @@ async function sendCandidate(current, candidate) {
  */
 export async function onOfferInCall(current, { callId, sdp }) {
   if (current.sealed && callId === current.callId) {
-    await sendAnswer(current, await current.peer.answer(sdp));
+    await sendAnswer(current, sdp);
   } else if (current.answered || me.customId > current.contactId) {
     // Both asked, so both consent; the offer of the lower id stands, on both sides.
     leave(current);
     const answering = begin(current.contactId, callId, false, current.sealed, current);
-    await sendAnswer(answering, await answering.peer.answer(sdp));
+    await sendAnswer(answering, sdp);
   }
 }
 
-/** @param {Call} current @param {string} sdp */
-export async function sendAnswer(current, sdp) {
+/** Answer an offer; one that cannot be read ends the call. @param {Call} current @param {string} offered SDP */
+export async function sendAnswer(current, offered) {
   const { contactId: to, callId, sealed, peer } = current;
+  const sdp = await readable(current, peer.answer(offered));
+  if (sdp === null) return;
+  awaitConnection(current);
   const signal = sealed ? await seal(current, "answer", { sdp }) : { type: "answer", sdp: await peer.gathered() };
   try {
     await request("answer_call", { to, signal, callId });
@@ -145,21 +140,60 @@ export async function sendAnswer(current, sdp) {
   }
 }
 
+/**
+ * @template T
+ * @param {Call} current
+ * @param {Promise<T>} reading of a description that the other side made
+ * @returns {Promise<T | null>} null when it cannot be read, and the call is over
+ */
+async function readable(current, reading) {
+  try {
+    return await reading;
+  } catch (fault) {
+    if (!(fault instanceof DOMException)) throw fault;
+    if (call === current) await giveUp();
+    return null;
+  }
+}
+
+/** An answered call that finds no way does not stay for ever. @param {Call} current */
+function awaitConnection(current) {
+  current.answered = true;
+  clearTimeout(current.ringTimer);
+  if (current.connected) return;
+  view.showConnecting(current.name, !current.sealed);
+  current.ringTimer = setTimeout(() => void giveUp(), CONNECT_MS);
+}
+
+async function giveUp() {
+  await finish("failed");
+  say("The call could not be connected.", "bad");
+}
+
 /** @param {any} signal @param {{from?: string} | undefined} about */
 export async function onAccepted(signal, about) {
   const current = call;
   if (!current || about?.from !== current.contactId) return;
   if (!current.sealed) {
-    if (signal?.type === "answer") await current.peer.accept(signal.sdp);
-    else if (signal?.candidate) await current.peer.addCandidate(signal.candidate);
+    if (signal?.candidate) return current.peer.addCandidate(signal.candidate);
+    if (signal?.type === "answer") await accept(current, signal.sdp);
   } else {
     const opened = await openInCall(current, signal);
-    if (opened?.kind !== "answer" || !opened.sdp) return;
-    await current.peer.accept(opened.sdp);
+    if (opened?.kind === "answer" && opened.sdp) await accept(current, opened.sdp);
   }
-  current.answered = true;
-  clearTimeout(current.ringTimer);
-  view.showConnected(current.name, !current.sealed);
+}
+
+/** @param {Call} current @param {string} sdp the answer */
+async function accept(current, sdp) {
+  if (!current.peer.awaitsAnswer) return; // one that is played back
+  if (
+    (await readable(
+      current,
+      current.peer.accept(sdp).then(() => true),
+    )) &&
+    call === current
+  )
+    awaitConnection(current);
 }
 
 /** Open what belongs to a call; what does not open ends it with a warning. @param {Call} current @param {unknown} signal */
@@ -188,6 +222,7 @@ function onState(current, state) {
   if (call !== current) return;
   if (state === "connected") {
     clearTimeout(current.restartTimer);
+    clearTimeout(current.ringTimer);
     Object.assign(current, { connected: true, restarts: 0, restartTimer: 0 });
     view.showConnected(current.name, !current.sealed);
   } else if (state === "failed" || state === "disconnected") {
@@ -200,11 +235,7 @@ function onState(current, state) {
 async function restart(current) {
   current.restartTimer = 0;
   if (call !== current || current.peer.connection.connectionState === "connected") return;
-  if (current.restarts++ >= RESTARTS || !current.sealed) {
-    await finish("failed");
-    say("The call could not be connected.", "bad");
-    return;
-  }
+  if (current.restarts++ >= RESTARTS || !current.sealed) return giveUp();
   if (current.mine) await offer(current, true);
   current.restartTimer = setTimeout(() => void restart(current), 2 * RESTART_AFTER_MS);
 }
@@ -217,15 +248,6 @@ async function finish(reason) {
   if (reason === "timeout") say(`${current.name} did not answer.`);
   if (!current.answered) await leaveMissed(current.contactId);
   await endAt(current.contactId, reason);
-}
-
-/** @param {string} to @param {string} reason */
-export async function endAt(to, reason) {
-  try {
-    await request("end_call", { to, reason });
-  } catch (fault) {
-    if (!(fault instanceof WireFault)) throw fault; // it is over on this side, whatever the server knows
-  }
 }
 
 /** Give everything back; the page stays as it is. */
@@ -256,6 +278,7 @@ export function onEnded({ from, reason }) {
   const sentences = new Map([
     ["declined", `${name} declined the call.`],
     ["busy", `${name} is in another call.`],
+    ["unable", `${name} could not answer the call.`],
     ["gone", `${name} lost the connection.`],
     ["untrusted", `${name}'s browser ended the call: its set-up was altered on the way.`],
   ]);

@@ -1,6 +1,6 @@
 // How a call looks: the dialog of one that comes in, the panel of one that runs.
 
-import { clockText } from "./player.js";
+import { clockText, pauseOthers } from "./player.js";
 import { startRinging, stopRinging } from "./ringing.js";
 import { part } from "./session.js";
 
@@ -10,6 +10,8 @@ const mine = /** @type {HTMLVideoElement} */ (part(".my-video", panel));
 const theirs = /** @type {HTMLVideoElement} */ (part(".their-video", panel));
 const sound = /** @type {HTMLAudioElement} */ (part(".their-audio", panel));
 const timer = part(".call-timer", panel);
+
+const COVERING = "#attach[open], #settings[open], #viewer[open], #confirm-rekey[open]";
 
 let clock = 0;
 
@@ -41,6 +43,15 @@ function showPanel(state, name, basic) {
   part(".call-quality", panel).textContent = "";
   timer.textContent = "";
   panel.hidden = false;
+  // A dialog would keep the panel out of reach, and a recording that plays would be heard in the call.
+  for (const dialog of document.querySelectorAll(COVERING)) /** @type {HTMLDialogElement} */ (dialog).close();
+  pauseOthers(null);
+}
+
+/** It is answered, and the two browsers look for a way to each other. @param {string} name @param {boolean} basic */
+export function showConnecting(name, basic) {
+  stopRinging();
+  if (!clock) showPanel("Connecting to", name, basic);
 }
 
 /** The call is there. @param {string} name @param {boolean} basic */
@@ -77,13 +88,14 @@ export function hidePanel() {
   showMuted(false);
   showMine(null);
   showTheirs(false);
+  if (document.activeElement === document.body) part("#start-call").focus();
   sound.srcObject = theirs.srcObject = null;
 }
 
 /** @param {boolean} muted */
 export function showMuted(muted) {
   const button = part("#mute");
-  button.setAttribute("aria-pressed", String(muted));
+  button.dataset.muted = String(muted);
   part(".label", button).textContent = muted ? "Unmute" : "Mute";
 }
 

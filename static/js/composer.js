@@ -2,6 +2,7 @@
 
 import { onOpened, openContact } from "./conversation.js";
 import { contactOf, onChange, read } from "./keystore.js";
+import { fetched } from "./later.js";
 import { retry, send } from "./outbox.js";
 import { me, part } from "./session.js";
 import { say } from "./status.js";
@@ -60,6 +61,8 @@ function onInput() {
   const id = openContact();
   keepDraft(input.value);
   fit();
+  if (input.value.length >= input.maxLength)
+    say(`A message has ${input.maxLength.toLocaleString()} characters at most.`);
   if (!input.value) return stopTyping();
   const now = Date.now();
   if (typingTo !== id || now - typingSince > TYPING_REPEAT_MS) {
@@ -95,22 +98,25 @@ async function onSubmit(event) {
 /** The code for files and voice is fetched with its first use, not with the page. @param {Iterable<File>} files */
 async function offerFiles(files) {
   const taken = [...files]; // the input and the clipboard empty their lists as soon as this event is over
-  const { offer } = await import("./attachments.js");
-  offer(openContact(), taken);
+  const attachments = await fetched(import("./attachments.js"));
+  attachments?.offer(openContact(), taken);
 }
 
 /** A recording that waits is what “Send message” sends. @param {string} id @returns {Promise<boolean>} */
 async function sendRecording(id) {
   if (part(".recording", form).hidden) return false;
-  const [{ finishRecording }, { sendFile }] = await Promise.all([import("./recorder.js"), import("./attachments.js")]);
+  const code = await fetched(Promise.all([import("./recorder.js"), import("./attachments.js")]));
+  if (!code) return true; // the recording waits
+  const [{ finishRecording }, { sendFile }] = code;
   const recording = await finishRecording();
   if (recording) void sendFile(id, recording, "");
+  input.focus();
   return true;
 }
 
 async function toggleRecording() {
-  const { toggle } = await import("./recorder.js");
-  await toggle();
+  const recorder = await fetched(import("./recorder.js"));
+  await recorder?.toggle();
 }
 
 function bindFiles() {

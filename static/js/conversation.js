@@ -28,6 +28,8 @@ let list = part(".message-list", section);
 let guard;
 let contactId = "";
 let typingTimer = 0;
+/** Whether the end was in view before something grew. */
+let follows = true;
 /** Up to which seq the open conversation's contact has received and read; a row that gets its number later takes it over. */
 let reached = { delivered: 0, read: 0 };
 /** @type {(() => void)[]} */
@@ -135,7 +137,7 @@ async function onLive(id, messages) {
 
 /** @param {import("./outbox.js").Outgoing} item */
 async function onOwn(item) {
-  if (item.state === "sent" && item.seq !== undefined) noteOwn(item.contactId, item.seq);
+  if (item.state === "sent" && item.seq !== undefined) noteOwn(item.contactId, item.seq, item.createdAt);
   if (item.contactId !== contactId) return;
   const id = messageIdOf(item.clientId);
   const known = rowOf(id, list);
@@ -151,7 +153,8 @@ async function onOwn(item) {
 /** What is on the screen of somebody who looks at it is read. */
 function markRead() {
   if (!contactId || document.visibilityState !== "visible" || !document.hasFocus() || !atEnd()) return;
-  const last = [...list.querySelectorAll(".message:not(.own)[data-seq]")].at(-1);
+  // What did not open has not been read, even if it was looked at: another browser may have its keys.
+  const last = [...list.querySelectorAll(".message:not(.own, .sealed, .unopened)[data-seq]")].at(-1);
   const seq = Number(/** @type {HTMLElement | undefined} */ (last)?.dataset.seq ?? 0);
   const contact = contactOf(read(), contactId);
   if (!contact || (seq <= (contact.readSeq ?? 0) && !contact.unread)) return;
@@ -217,8 +220,11 @@ export function startConversation(replayGuard) {
   onPresence((id) => id === contactId && showHeader());
   onIncoming(() => contactId && showHeader());
   onChange(onKeysChanged);
+  const watch = new ResizeObserver(() => follows && toEnd());
+  for (const grower of [scroll, part(".message-log", section)]) watch.observe(grower);
   scroll.addEventListener("scroll", () => {
-    newest.hidden = atEnd();
+    follows = atEnd();
+    newest.hidden = follows;
     markRead();
   });
   newest.addEventListener("click", toEnd);

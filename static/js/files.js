@@ -15,7 +15,7 @@ import { TAG_BYTES } from "./envelope.js";
 export const CHUNK_BYTES = 1 << 20;
 const HASH_HEX = 64;
 /** v1's form is 3.6 times as long and whole in memory; the server takes 50 MB of it. */
-const V1_MAX_BYTES = 14_000_000;
+export const V1_MAX_BYTES = 14_000_000;
 
 /** The transfer failed; `code` as the server names it, "offline" or "cancelled". */
 export class TransferFault extends Error {
@@ -31,6 +31,9 @@ export class TransferFault extends Error {
 function checkCancelled(signal) {
   if (signal.aborted) throw new TransferFault("cancelled", "Cancelled.");
 }
+
+/** By how much ciphertext is longer than a file of this size, in bytes. @param {number} size */
+export const sealOverhead = (size) => TAG_BYTES * Math.max(1, Math.ceil(size / CHUNK_BYTES));
 
 const sink = new MessageChannel();
 sink.port2.close();

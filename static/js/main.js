@@ -37,6 +37,12 @@ function onDisconnect() {
   forgetPresence();
 }
 
+/** What was pressed did not reach the server; history that is loaded by itself has its own words. @param {Event} event */
+function onSendError(event) {
+  const { elt } = /** @type {CustomEvent<{elt: Element}>} */ (event).detail;
+  if (elt.matches("#logout, .add-contact")) say("You are offline. This needs the server.", "bad");
+}
+
 /** What was under way when another account took over ends with this page. @param {Event} event @param {unknown} fault */
 function onFault(event, fault) {
   if (!(fault instanceof AccountChanged)) return;
@@ -70,6 +76,7 @@ async function start() {
   on("connect", () => void onConnect());
   on("disconnect", onDisconnect);
   on("connect_error", onDisconnect);
+  document.addEventListener("htmx:sendError", onSendError);
   connect();
   if (damaged.length > 0)
     say("Some stored data was damaged and has been set aside. Import your backup if keys are missing.", "bad");

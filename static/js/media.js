@@ -1,15 +1,21 @@
 // Files in the conversation: thumbnails at once, the rest when asked for, opened here and never as a document.
 
+import { isolated } from "./attachment.js";
 import { fromBase64 } from "./encoding.js";
 import { openFile, openFileV1 } from "./files.js";
 import { pairsOf, read } from "./keystore.js";
-import { listenTo, startPlayer } from "./player.js";
+import { pixelsOf } from "./pixels.js";
+import { clockText, drawWaveform, levelsOf, listenTo, startPlayer } from "./player.js";
 import { fromTemplate, part } from "./session.js";
 import { runTransfer, sizeText } from "./transfers.js";
 
 /** @typedef {import("./attachment.js").Attachment} Attachment */
 
 const SAVED_MS = 60_000;
+// Thumbnails of honest clients have 240 pixels a side; a camera's pictures up to a hundred million in all.
+const THUMBNAIL_PIXELS = 512 * 512;
+const VIEWER_PIXELS = 120e6;
+const HEAD_BYTES = 512 * 1024;
 const LABELS = { image: "View image", audio: "Play audio", video: "Play video", file: "Download" };
 /** The type of a v1 file is known by its kind alone. */
 const V1_TYPES = { image: "image/jpeg", audio: "audio/webm", video: "video/mp4", file: "application/octet-stream" };
@@ -30,13 +36,16 @@ export function showAttachment(row, attachment, contactId) {
   element.dataset.kind = kind;
   button.classList.toggle("decrypt-file-btn", kind === "file");
   part(".file-label", button).textContent = LABELS[kind];
-  const known = info ? `${name} · ${sizeText(info.size)}` : name;
-  part(".file-name", button).textContent =
-    kind === "image" ? "" : kind === "audio" && info?.waveform ? "Voice message" : known;
-  button.title = known;
+  const size = info ? ` · ${sizeText(info.size)}` : "";
+  const voice = kind === "audio" && info?.waveform ? `Voice message · ${clockText(info.duration ?? 0)}` : "";
+  part(".file-name", button).textContent = kind === "image" ? "" : voice || isolated(name) + size;
+  button.title = name + size;
   if (info?.thumbnail) showThumbnail(part(".thumbnail", element), info.thumbnail, info);
   button.addEventListener("click", () => void openAttachment(element, attachment, contactId));
   part(".attachment-place", row).replaceChildren(element);
+  const preview = /** @type {HTMLCanvasElement} */ (part("canvas", button));
+  preview.hidden = !voice;
+  if (voice) drawWaveform(preview, levelsOf(info?.waveform), 0);
   return element;
 }
 
@@ -51,10 +60,10 @@ function offerAsFile(element, attachment, contactId) {
   fault.hidden = false;
 }
 
-/** @param {HTMLElement} image @param {string} data base64 WebP @param {{width?: number, height?: number}} size */
+/** @param {HTMLElement} image @param {string} data base64 @param {{width?: number, height?: number}} size */
 function showThumbnail(image, data, { width, height }) {
   const bytes = fromBase64(data);
-  if (!bytes || !(image instanceof HTMLImageElement)) return;
+  if (!bytes || !(image instanceof HTMLImageElement) || pixelsOf(bytes) > THUMBNAIL_PIXELS) return;
   const address = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
   const free = () => URL.revokeObjectURL(address);
   image.addEventListener("load", free, { once: true });
@@ -85,13 +94,15 @@ async function openAttachment(element, attachment, contactId) {
   button.ariaDisabled = null;
   if (!file) return;
   const giveUp = () => offerAsFile(element, attachment, contactId);
-  if (kind === "image") view(file, attachment, giveUp);
+  if (kind === "image") await view(file, attachment, giveUp);
   else if (kind === "file") save(file, attachment.name);
   else play(element, file, attachment, giveUp);
 }
 
 /** @param {Blob} file @param {Attachment} attachment @param {() => void} giveUp called when it cannot be shown */
-function view(file, { name, caption }, giveUp) {
+async function view(file, { name, caption }, giveUp) {
+  if (pixelsOf(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer())) > VIEWER_PIXELS) return giveUp();
+  if (viewer.open) return; // another came first
   const image = /** @type {HTMLImageElement} */ (part(".media-image", viewer));
   const address = URL.createObjectURL(file);
   image.src = address;

@@ -1,6 +1,6 @@
 // The rows of a conversation: opened in place, placed by their number, ticked as they travel.
 
-import { readAttachment } from "./attachment.js";
+import { isNoText, readAttachment } from "./attachment.js";
 import { envelopeIv, OpenFault, openText } from "./crypto.js";
 import { pairsOf, read } from "./keystore.js";
 import { writeText } from "./links.js";
@@ -21,6 +21,10 @@ const REASONS = {
   no_keys: "This message cannot be opened here: the keys are not in this browser.",
   replay: "Refused: this repeats an earlier message. Somebody on the way may be tampering.",
 };
+
+/** What a caller leaves who was not answered, and how it reads to the caller. */
+export const MISSED_CALL = "📞 Missed call";
+const NO_ANSWER = "📞 No answer";
 
 const STATUS_ORDER = ["waiting", "failed", "sent", "delivered", "read"];
 
@@ -138,7 +142,7 @@ async function openRow(row, pairs) {
   try {
     const text = envelope || type === "text" ? await openText(pairs, envelope) : "";
     const iv = envelope ? { iv: envelopeIv(envelope) } : {};
-    if (type === "text") return { text, ...iv };
+    if (type === "text") return isNoText(text) ? { reason: "damaged" } : { text, ...iv };
     const attachment = readAttachment(text, { type, fileUrl, fileName });
     return attachment ? { text: attachment.caption, attachment, ...iv } : { reason: "damaged" };
   } catch (fault) {
@@ -155,7 +159,7 @@ function draw(row, { text, reason }) {
   if (text === undefined) {
     body.textContent = REASONS[reason ?? "damaged"] ?? "";
   } else {
-    writeText(body, text);
+    writeText(body, row.classList.contains("own") && text === MISSED_CALL ? NO_ANSWER : text);
     delete row.dataset.text;
   }
   const time = /** @type {HTMLTimeElement} */ (part("time", row));

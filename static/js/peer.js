@@ -22,6 +22,9 @@ export async function iceConfiguration(relayOnly) {
   return { iceServers, iceTransportPolicy: relayOnly ? "relay" : iceTransportPolicy };
 }
 
+/** Whether there is a server that carries calls. @param {RTCConfiguration} configuration */
+export const hasRelay = ({ iceServers = [] }) => iceServers.some(({ credential }) => credential);
+
 export class Peer {
   /** @param {RTCConfiguration} configuration @param {MediaStream} stream @param {PeerEvents} events */
   constructor(configuration, stream, events) {
@@ -63,6 +66,11 @@ export class Peer {
     return this.connection.localDescription?.sdp ?? "";
   }
 
+  /** Whether an offer of mine is out. */
+  get awaitsAnswer() {
+    return this.connection.signalingState === "have-local-offer";
+  }
+
   /** @param {string} sdp the answer */
   async accept(sdp) {
     await this.connection.setRemoteDescription({ type: "answer", sdp });
@@ -72,12 +80,20 @@ export class Peer {
   /** @param {RTCIceCandidateInit | null | undefined} candidate */
   async addCandidate(candidate) {
     if (!candidate) return;
-    if (this.connection.remoteDescription) await this.connection.addIceCandidate(candidate);
-    else this.early.push(candidate);
+    if (!this.connection.remoteDescription) {
+      this.early.push(candidate);
+      return;
+    }
+    try {
+      await this.connection.addIceCandidate(candidate);
+    } catch (fault) {
+      // One way that cannot be read, or comes when all is over, is one way less; the others count still.
+      if (!(fault instanceof DOMException || fault instanceof TypeError)) throw fault;
+    }
   }
 
   async addEarly() {
-    for (const candidate of this.early.splice(0)) await this.connection.addIceCandidate(candidate);
+    for (const candidate of this.early.splice(0)) await this.addCandidate(candidate);
   }
 
   /** The local description with its candidates in it, for clients that cannot take them one by one. @returns {Promise<string>} SDP */

@@ -18,7 +18,7 @@ export function clockText(seconds) {
  */
 export function drawWaveform(canvas, waveform, heard) {
   const context = canvas.getContext("2d");
-  if (!context || waveform.length === 0) return;
+  if (!context) return;
   const { width, height } = canvas;
   context.clearRect(0, 0, width, height);
   context.fillStyle = getComputedStyle(canvas).color;
@@ -29,6 +29,18 @@ export function drawWaveform(canvas, waveform, heard) {
     context.fillRect(index * step, (height - bar) / 2, Math.max(1, step - 1.5), bar);
   }
 }
+
+/** What of a sealed waveform can be drawn. @param {unknown} waveform @returns {number[]} */
+export const levelsOf = (waveform) => (Array.isArray(waveform) ? waveform.filter(Number.isFinite).slice(0, 200) : []);
+
+/** One recording is heard at a time. @param {EventTarget | null} playing null pauses all */
+export function pauseOthers(playing) {
+  for (const media of document.querySelectorAll(".audio-player, .video-player")) {
+    if (media !== playing) /** @type {HTMLMediaElement} */ (media).pause();
+  }
+}
+
+document.addEventListener("play", ({ target }) => pauseOthers(target), true);
 
 /** Play, unless a pause comes first or the format is unknown, which is the `error` event's to tell. @param {HTMLMediaElement} media */
 export function listenTo(media) {
@@ -50,7 +62,7 @@ export function startPlayer(element, address, duration, waveform) {
   const canvas = /** @type {HTMLCanvasElement} */ (part("canvas", element));
   const seek = /** @type {HTMLInputElement} */ (part("input", element));
   const [toggle, speed, time] = [part(".toggle", element), part(".speed", element), part(".player-time", element)];
-  const levels = Array.isArray(waveform) ? waveform.filter(Number.isFinite).slice(0, 200) : [];
+  const levels = levelsOf(waveform);
   const length = () => (Number.isFinite(audio.duration) ? audio.duration : (duration ?? 0));
   canvas.hidden = levels.length === 0;
   const show = () => {

@@ -7,6 +7,8 @@ import { say } from "./status.js";
 
 const BITS_PER_SECOND = 32_000;
 const MAX_SECONDS = 15 * 60;
+// Shorter is a slip of the finger.
+const MIN_SECONDS = 0.5;
 const LEVEL_MS = 50;
 const WAVEFORM_BARS = 64;
 const SILENCE = new Array(WAVEFORM_BARS).fill(0);
@@ -162,6 +164,10 @@ export async function finishRecording() {
   stop();
   const recording = await finished;
   discard();
+  if (recording && recording.duration < MIN_SECONDS) {
+    say("That recording was too short to send.");
+    return null;
+  }
   return recording;
 }
 
@@ -202,7 +208,10 @@ function show() {
   button.setAttribute("aria-label", isRecording ? "Stop audio recording" : "Start audio recording");
 }
 
-part(".cancel-recording", panel).addEventListener("click", discard);
+part(".cancel-recording", panel).addEventListener("click", () => {
+  discard();
+  button.focus();
+});
 listen.addEventListener("click", () => void toggleListening());
 onOpened(leave);
 part(".back").addEventListener("click", leave);

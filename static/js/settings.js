@@ -2,6 +2,7 @@
 
 import { choose, chose } from "./choices.js";
 import { contactOf, read, update } from "./keystore.js";
+import { fetched } from "./later.js";
 import { fromTemplate, part } from "./session.js";
 import { say } from "./status.js";
 
@@ -129,7 +130,15 @@ function bindChoice(selector, choice) {
   box.addEventListener("change", () => {
     choose(choice, box.checked);
     showChoices();
+    if (choice === "relayOnly" && box.checked) void warnWithoutRelay();
   });
+}
+
+async function warnWithoutRelay() {
+  const peer = await fetched(import("./peer.js"));
+  if (peer && !peer.hasRelay(await peer.iceConfiguration(true))) {
+    say("This server has no relay: while your address is hidden, you cannot make or take calls.", "bad");
+  }
 }
 
 /** The style sheets show what is read as delivered to who does not tell what they read. */

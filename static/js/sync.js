@@ -1,6 +1,6 @@
 // What arrives: every message exactly once and in order, in this tab, whatever was missed while the line was down.
 
-import { contactOf, read, update } from "./keystore.js";
+import { contactOf, onChange, read, update } from "./keystore.js";
 import { me } from "./session.js";
 import { on, request, WireFault } from "./wire.js";
 
@@ -30,6 +30,7 @@ const ownBeyond = new Map();
 /** Contact id → numbers the server called void; should one come after all, it is news. @type {Map<string, Set<number>>} */
 const voided = new Map();
 let syncing = false;
+let hasSynced = false;
 let syncs = 0;
 /** What is to be reported: contact id → seq, by event. @type {Record<"message_received" | "message_read", Map<string, number>>} */
 const receipts = { message_received: new Map(), message_read: new Map() };
@@ -65,12 +66,12 @@ function advance(contactId, seq) {
   cursors.set(contactId, reached);
 }
 
-/** A message of mine was acknowledged under this number. @param {string} contactId @param {number} seq */
-export function noteOwn(contactId, seq) {
+/** A message of mine was acknowledged. @param {string} contactId @param {number} seq @param {string} createdAt ISO 8601 */
+export function noteOwn(contactId, seq, createdAt) {
   const cursor = cursorOf(contactId);
   if (cursor === undefined || seq === cursor + 1) {
     advance(contactId, seq);
-    void remember(contactId, [], seq);
+    void remember(contactId, [], seq, createdAt);
   } else if (seq > cursor) {
     setOf(ownBeyond, contactId).add(seq); // what lies between is still to come
   }
@@ -88,8 +89,9 @@ function setOf(map, contactId) {
  * @param {string} contactId
  * @param {WireMessage[]} messages
  * @param {number} seq
+ * @param {string | undefined} at when the newest was sent, ISO 8601
  */
-async function remember(contactId, messages, seq) {
+async function remember(contactId, messages, seq, at) {
   await update((book) => {
     const contact = contactOf(book, contactId);
     if (!contact) return;
@@ -98,7 +100,7 @@ async function remember(contactId, messages, seq) {
     const unread = messages.filter((message) => message.seq > known && message.senderId === contactId).length;
     contact.unread = (contact.unread ?? 0) + unread;
     contact.lastSeq = Math.max(known, seq);
-    contact.lastActivity = messages.at(-1)?.createdAt ?? contact.lastActivity;
+    contact.lastActivity = at ?? contact.lastActivity;
   });
 }
 
@@ -110,7 +112,7 @@ function take(contactId, messages) {
   const incoming = messages.filter((message) => message.senderId === contactId).at(-1);
   if (incoming) report("message_received", contactId, incoming.seq);
   for (const listener of messageListeners) listener(contactId, messages);
-  void remember(contactId, messages, last.seq);
+  void remember(contactId, messages, last.seq, last.createdAt);
 }
 
 /**
@@ -218,8 +220,21 @@ export async function sync() {
     await noteReadElsewhere(contactId, standing.readByMe);
     for (const listener of standingListeners) listener(contactId, standing);
   }
+  hasSynced = true;
+  keepBeginnings();
   gapMs = buffered.length > 0 ? Math.min(gapMs * 2, GAP_MAX_MS) : GAP_MS;
   if (buffered.length > 0) askForGap();
+}
+
+/**
+ * Keep where a conversation stood when its keys came to this browser: from there on what comes is news here, even if
+ * another browser, which may not be able to open it, takes it first.
+ */
+function keepBeginnings() {
+  if (!hasSynced) return;
+  for (const { customId, hasKeys, lastSeq } of read().contacts) {
+    if (hasKeys && lastSeq === undefined) void remember(customId, [], cursors.get(customId) ?? 0, undefined);
+  }
 }
 
 /** What I have read in another browser is not unread here. @param {string} contactId @param {number} readByMe */
@@ -243,6 +258,7 @@ function noteVoids(contactId, from, upTo) {
 
 /** Begin to listen. */
 export function startSync() {
+  onChange(keepBeginnings);
   on("receive_message", receive);
   on("message_sent", receive);
   on("sync_again", () => setTimeout(() => void sync().catch(onSyncFault), Math.random() * SYNC_SPREAD_MS));

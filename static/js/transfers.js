@@ -24,7 +24,8 @@ export function sizeText(bytes) {
  * @template T
  * @param {HTMLElement} element
  * @param {(progress: import("./files.js").Progress, signal: AbortSignal) => Promise<T>} work
- * @returns {Promise<T | null>} null when it was cancelled or failed, and the element says so
+ * @returns {Promise<T | null>} null when it was cancelled or failed, and the element says so: in words, and its code as
+ *   data-fault
  */
 export async function runTransfer(element, work) {
   const [bar, text] = [/** @type {HTMLProgressElement} */ (part("progress", element)), part(".transfer-text", element)];
@@ -34,6 +35,7 @@ export async function runTransfer(element, work) {
   part(".cancel-transfer", element).addEventListener("click", cancel, { once: true });
   running.hidden = false;
   fault.hidden = true;
+  delete element.dataset.fault;
   try {
     return await work((stage, done, total) => {
       bar.value = total > 0 ? (100 * done) / total : 0;
@@ -42,6 +44,7 @@ export async function runTransfer(element, work) {
   } catch (failure) {
     fault.textContent = sentence(failure);
     fault.hidden = false;
+    element.dataset.fault = failure instanceof TransferFault ? failure.code : "damaged";
     return null;
   } finally {
     running.hidden = true;

@@ -1,0 +1,23 @@
+// How a call is over: told to the other side, and left as a line in the history.
+
+import { contactOf, read } from "./keystore.js";
+import { MISSED_CALL } from "./messages.js";
+import { send } from "./outbox.js";
+import { request, WireFault } from "./wire.js";
+
+/** @param {string} id */
+export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
+
+/** A missed call is a message like any other: sealed, kept, and read by every client. @param {string} contactId */
+export async function leaveMissed(contactId) {
+  await send(contactId, MISSED_CALL);
+}
+
+/** @param {string} to @param {string} reason */
+export async function endAt(to, reason) {
+  try {
+    await request("end_call", { to, reason });
+  } catch (fault) {
+    if (!(fault instanceof WireFault)) throw fault; // it is over on this side, whatever the server knows
+  }
+}
