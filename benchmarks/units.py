@@ -23,7 +23,9 @@ WARM_UP_S = 2.0
 SECRET = "f3Yw0Rk9-_qZ7uVb2LmXc8NsT5hJgE1dPaQ6rKoWiB4="
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # The measurements are about speed: no limit may stand in their way.
-WIDE = dict.fromkeys(("LOGIN_LIMIT_PER_IP", "LOGIN_LIMIT_PER_USERNAME", "LOOKUP_LIMIT"), "1000000 per minute")
+WIDE = dict.fromkeys(
+    ("LOGIN_LIMIT_PER_IP", "LOGIN_LIMIT_PER_USERNAME", "LOOKUP_LIMIT", "HISTORY_LIMIT"), "1000000 per minute"
+)
 WIDE |= {"EVENTS_PER_SECOND": "1000000", "SIGNALS_PER_SECOND": "1000000"}
 
 

@@ -47,14 +47,18 @@ class Ledger:
         self._calls: dict[str, Call] = {}
         self._lock = Lock()
 
-    def change(self, pair: str, change: Change) -> None:
-        """Put what `change` makes of a call (None: there is none) in its place; what it raises changes nothing."""
+    def change(self, pair: str, change: Change) -> bool:
+        """Put what `change` makes of a call (None: there is none) in its place; what it raises changes nothing.
+
+        False when that was noted by this worker alone, and is to be said again.
+        """
         with self._lock:
             call = change(self._calls.get(pair))
             if call is None:
                 self._calls.pop(pair, None)
             else:
                 self._calls[pair] = call
+        return True
 
 
 class Calls:
@@ -70,6 +74,7 @@ class Calls:
         self._ledger = ledger or Ledger()
         self._is_gone = is_gone
         self._held: dict[str, set[tuple[str, str]]] = {}
+        self._unsaid: list[str] = []
 
     def _open(self, call: Call | None) -> Call | None:
         if call and not call.answered and self._clock() - call.began > UNANSWERED_S:
@@ -129,9 +134,21 @@ class Calls:
                 gone.append((person, other))
             return call
 
-        for person, other in self._held.pop(socket, ()):
-            self._ledger.change(conversation_id(person, other), partial(lose, person=person, other=other))
+        held = self._held.pop(socket, set())
+        said = {
+            (person, other)
+            for person, other in held
+            if self._ledger.change(conversation_id(person, other), partial(lose, person=person, other=other))
+        }
+        if unsaid := held - said:
+            self._held[socket] = unsaid
+            self._unsaid.append(socket)
         return gone
+
+    def say_again(self) -> list[tuple[str, str]]:
+        """Note once more that sockets are gone that nobody else could be told of; as `socket_closed`."""
+        sockets, self._unsaid = self._unsaid, []
+        return [lost for socket in sockets for lost in self.socket_closed(socket)]
 
     def give_up(self, person: str, other: str) -> bool:
         """End a call that `person` lost GRACE_S ago and did not take up again; whether it did end."""

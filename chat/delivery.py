@@ -15,7 +15,7 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from chat import accounts, history, metrics
+from chat import accounts, contacts, history, metrics
 from chat.errors import BUSY_RETRY_S, Refusal
 from chat.models import Conversation, Message, conversation_id, now
 from chat.numbers import Numbers
@@ -101,7 +101,7 @@ class Delivery:
     def submit(self, draft: Draft) -> tuple[Row, bool]:
         """The stored message and whether it is new, once the write is durable.
 
-        Raises Refusal: not_found (no such receiver), validation, conflict, busy.
+        Raises Refusal: not_found (no such receiver), forbidden (no keys exchanged), validation, conflict, busy.
         """
         self._check_receiver(draft)
         waiting = _Waiting(draft, time.monotonic() + self._timeout)
@@ -130,10 +130,14 @@ class Delivery:
     def _check_receiver(self, draft: Draft) -> None:
         if draft.receiver == draft.sender:
             raise Refusal("validation", "You cannot write to yourself.", errors={"receiverId": "It is you."})
-        if draft.receiver in self._receivers:
-            return
-        accounts.find(draft.receiver)
-        self._receivers[draft.receiver] = None
+        if draft.receiver not in self._receivers:
+            self._know(draft.receiver)
+        if not contacts.are_connected(draft.sender, draft.receiver):
+            raise Refusal("forbidden", "Exchange keys first.")
+
+    def _know(self, receiver: str) -> None:
+        accounts.find(receiver)
+        self._receivers[receiver] = None
         if len(self._receivers) > CACHED_RECEIVERS:
             self._receivers.popitem(last=False)
 

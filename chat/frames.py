@@ -19,6 +19,8 @@ from engineio.exceptions import ContentTooLongError, UnknownPacketError
 MALFORMED = "malformed"
 MALFORMED_FRAME = f'{socketio.packet.EVENT}["{MALFORMED}"]'
 # The server's own events, and its name for all others: handlers are bound to them, but not for clients to call.
+# What may wait for a client that polls; more than a sync brings (chat/history.py).
+MAX_UNPOLLED_CHARS = 16 << 20
 RESERVED = ("connect", "disconnect", "*")
 
 # What json does not write, orjson shall not write in a way of its own.
@@ -26,6 +28,8 @@ ONLY_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME |
 
 _decode_frame = engineio.packet.Packet.decode
 _handle_post = engineio.socket.Socket.handle_post_request
+_send_packet = engineio.socket.Socket.send
+_poll_packets = engineio.socket.Socket.poll
 
 
 def _refuse_number(spelled: str) -> float:
@@ -110,7 +114,24 @@ def _handle_post_request(self: Any, environ: dict[str, Any]) -> None:
         self.receive(engineio.packet.Packet(engineio.packet.MESSAGE, MALFORMED_FRAME))
 
 
+def _send(self: Any, packet: Any) -> None:
+    _send_packet(self, packet)
+    # Only a line that is polled has a queue; one that nobody polls would fill the memory.
+    if not self.upgraded and isinstance(packet.data, str | bytes):
+        self.unpolled = getattr(self, "unpolled", 0) + len(packet.data)
+        if self.unpolled > MAX_UNPOLLED_CHARS and not self.closed:
+            self.close(wait=False, abort=True)
+            self.server.sockets.pop(self.sid, None)  # or its next request would find something half there
+
+
+def _poll(self: Any) -> Any:
+    self.unpolled = 0
+    return _poll_packets(self)
+
+
 def harden_transport() -> None:
-    """Make Engine.IO read what it cannot read as MALFORMED; it has no setting for that."""
+    """Make Engine.IO read what it cannot read as MALFORMED, and bound what waits; it has no settings for that."""
+    engineio.socket.Socket.send = _send
+    engineio.socket.Socket.poll = _poll
     engineio.packet.Packet.decode = _decode
     engineio.socket.Socket.handle_post_request = _handle_post_request

@@ -14,6 +14,9 @@ Row = dict[str, Any]
 
 # Numbers are given out without holes but for writes that failed; a few windows reach over any of those.
 WINDOWS = 8
+ROWS_AT_ONCE = 100
+# A page ends when it has this many bytes of ciphertext, however many messages that are: it is in memory as a whole.
+PAGE_BYTES = 4 << 20
 SYNC_LIMIT = 1000  # messages of one conversation pushed at a connect; what is older is read as history
 
 
@@ -51,22 +54,37 @@ def _window(pair: str, after: int, upto: int) -> list[Row]:
     return list(found.sort("seq", 1))
 
 
-def _page(pair: str, last: int, before: int | None, after: int | None, limit: int) -> list[Row]:
-    """Up to `limit` message documents in seq order: those just after `after`, else the newest below `before`."""
-    top = last if before is None else min(last, before - 1)
+def _upwards(pair: str, after: int, upto: int, limit: int) -> list[Row]:
+    """The first rows beyond `after`: up to `limit` of them, and about PAGE_BYTES."""
     rows: list[Row] = []
-    if after is not None:
-        low = after
-        while low < top and len(rows) < limit:
-            rows += _window(pair, low, min(low + limit, top))
-            low += limit
-        return rows[:limit]
-    for _ in range(WINDOWS):
-        if top <= 0 or len(rows) >= limit:
-            break
-        rows = _window(pair, top - limit, top) + rows
-        top -= limit
+    size = 0
+    while after < upto and len(rows) < limit and size < PAGE_BYTES:
+        window = _window(pair, after, min(after + min(limit, ROWS_AT_ONCE), upto))
+        rows += window
+        size += sum(len(row["text"]) for row in window)
+        after += min(limit, ROWS_AT_ONCE)
+    return rows[:limit]
+
+
+def _downwards(pair: str, after: int, upto: int, limit: int) -> list[Row]:
+    """The last rows up to `upto`, in seq order: up to `limit` of them beyond `after`, and about PAGE_BYTES."""
+    rows: list[Row] = []
+    size = 0
+    while upto > after and len(rows) < limit and size < PAGE_BYTES:
+        step = min(limit, ROWS_AT_ONCE)
+        window = _window(pair, max(after, upto - step), upto)
+        rows = window + rows
+        size += sum(len(row["text"]) for row in window)
+        upto -= step
     return rows[-limit:]
+
+
+def _page(pair: str, last: int, before: int | None, after: int | None, limit: int) -> list[Row]:
+    """Message documents in seq order: those just after `after`, else the newest below `before`."""
+    top = last if before is None else min(last, before - 1)
+    if after is not None:
+        return _upwards(pair, after, top, limit)
+    return _downwards(pair, max(0, top - WINDOWS * limit), top, limit)
 
 
 def on_the_wire(row: Row, origin: str, read_seq: int = 0) -> dict[str, Any]:
@@ -94,7 +112,8 @@ def conversation_page(
 ) -> tuple[list[dict[str, Any]], Standing]:
     """Up to `limit` messages of two people in the wire's shape, oldest first, and where their conversation stands.
 
-    Those just after seq `after` if it is given, else the newest below `before`, else the newest.
+    Fewer when they are large (PAGE_BYTES). Those just after seq `after` if it is given, else the newest below `before`,
+    else the newest.
     """
     pair = conversation_id(me, other)
     stands = standing(pair)
@@ -137,7 +156,9 @@ def missed(me: str, cursors: dict[str, int], void_after: timedelta) -> Iterator[
         stands = _standing(conversation)
         cursor = cursors.get(contact, stands.delivered.get(me, 0))
         start = max(cursor, stands.last_seq - SYNC_LIMIT)
-        rows = _window(conversation.pair, start, stands.last_seq) if stands.last_seq > start else []
+        rows = _downwards(conversation.pair, start, stands.last_seq, SYNC_LIMIT) if stands.last_seq > start else []
+        if sum(len(row["text"]) for row in rows) >= PAGE_BYTES:
+            start = rows[0]["seq"] - 1  # what is older is read as history
         up_to = settled(rows, start, void_after)
         yield Missed(contact, up_to, stands.delivered, stands.read, [row for row in rows if row["seq"] <= up_to])
 

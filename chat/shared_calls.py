@@ -23,7 +23,7 @@ class SharedLedger(Ledger):
         super().__init__()
         self._shared = shared
 
-    def change(self, pair: str, change: Change) -> None:
+    def change(self, pair: str, change: Change) -> bool:
         """As `Ledger.change`; `change` may be called again when another worker was faster."""
         key = f"sotto:call:{pair}"
 
@@ -41,3 +41,6 @@ class SharedLedger(Ledger):
         except RedisError as fault:
             log.warning("calls of this worker only: %s", type(fault).__name__)
             super().change(pair, change)
+            return False
+        self._calls.pop(pair, None)  # what this worker noted by itself while Redis was away
+        return True

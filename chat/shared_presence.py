@@ -38,6 +38,7 @@ class SharedPresence(Presence):
         super().__init__()
         self._shared = shared
         self._worker = worker
+        self._unsaid: set[str] = set()
 
     def enter(self, sid: str, identity: Identity) -> bool:
         """Add a socket; True when its person was at no worker before."""
@@ -59,6 +60,7 @@ class SharedPresence(Presence):
             self._shared.srem(_token(identity.jti), sid)
             return identity, last and self._go(identity.custom_id, self._worker)
         except RedisError as fault:
+            self._unsaid.add(identity.custom_id)
             return identity, self._alone(fault, last)
 
     def is_online(self, custom_id: str) -> bool:
@@ -90,12 +92,28 @@ class SharedPresence(Presence):
             self._alone(fault, True)
         return list(sids)
 
-    def restore(self) -> None:
-        """Tell Redis anew who is here, after it lost its memory. Raises RedisError."""
+    def restore(self) -> list[str]:
+        """Tell Redis anew who is here, after it lost its memory or took this worker for dead. Raises RedisError.
+
+        Those it did not know to be anywhere: who watches them may have been told that they are gone.
+        """
         with self._lock:
             people = list(self._people)
+        unknown = []
         for start in range(0, len(people), RESTORED_AT_ONCE):
-            self._come(self._shared.pipeline(), people[start : start + RESTORED_AT_ONCE]).execute()
+            some = people[start : start + RESTORED_AT_ONCE]
+            added = self._come(self._shared.pipeline(), some).execute()
+            unknown += [custom_id for custom_id, is_new in zip(some, added, strict=False) if is_new]
+        return unknown
+
+    def say_again(self) -> list[str]:
+        """Take those out who left while Redis did not answer; who is at no worker any more. Raises RedisError."""
+        gone = []
+        for custom_id in list(self._unsaid):
+            if not super().is_online(custom_id) and self._go(custom_id, self._worker):
+                gone.append(custom_id)
+            self._unsaid.discard(custom_id)
+        return gone
 
     def bury(self, worker: str) -> list[str]:
         """Take the people of a worker that died offline; those who are at no other. Raises RedisError."""

@@ -24,6 +24,10 @@ NAME = re.compile(r"[A-Za-z0-9_-]{32}")
 BUCKET = "uploads"
 CHUNK_BYTES = 1 << 20
 QUOTA_WINDOW = timedelta(days=1)
+# What the smallest upload counts: it costs documents and indexes, too, and there may be no end of empty ones.
+LEAST_COUNTED = 64 * 1024
+# Of the messages that refer to an upload; a message sent a second time to many people is one each.
+REFERENCES_KEPT = 1000
 # A client uploads before it sends; a day covers a night without a network in between.
 UNREFERENCED_FOR = timedelta(days=1)
 SWEEP_EVERY_S = 3600
@@ -46,9 +50,15 @@ def _pending() -> Any:
 
 def _spent(owner: str) -> int:
     since = now() - QUOTA_WINDOW
-    kept = _files().find({"metadata.owner": owner, "uploadDate": {"$gt": since}}, {"length": 1})
-    coming = _pending().find({"owner": owner, "began": {"$gt": since}}, {"length": 1})
-    return sum(int(file["length"]) for found in (kept, coming) for file in found)
+    kept = {"metadata.owner": owner, "uploadDate": {"$gt": since}}
+    coming = {"owner": owner, "began": {"$gt": since}}
+    return _sum(_files(), kept) + _sum(_pending(), coming)
+
+
+def _sum(collection: Any, which: dict[str, Any]) -> int:
+    counted = {"$sum": {"$max": ["$length", LEAST_COUNTED]}}
+    found = list(collection.aggregate([{"$match": which}, {"$group": {"_id": None, "bytes": counted}}]))
+    return int(found[0]["bytes"]) if found else 0
 
 
 @contextmanager
@@ -153,7 +163,8 @@ def name_in(file_url: str) -> str:
 
 def refer(name: str, message_id: str) -> None:
     """Note that a message refers to this upload, so that it is kept; raises Refusal validation if there is none."""
-    note = {"$addToSet": {"metadata.messages": message_id}, "$set": {"metadata.referred": now()}}
+    newest = {"$each": [message_id], "$slice": -REFERENCES_KEPT}
+    note = {"$push": {"metadata.messages": newest}, "$set": {"metadata.referred": now()}}
     if not _files().update_one({"_id": name}, note).matched_count:
         raise Refusal("validation", "fileUrl is not an upload of this server.", errors={"fileUrl": "Unknown upload."})
 

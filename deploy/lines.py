@@ -23,11 +23,14 @@ from deploy.websocket import BINARY, FAILED, NORMAL, PING, PONG, TEXT, Message, 
 native_socket = patcher.original("socket")  # one that knows nothing of greenlets
 
 CHUNK_BYTES = 16 * 1024
-# Messages of one line that may wait for their turn before it is read no further.
+# Messages of one line that may wait for their turn before it is read no further, and their bytes.
 INBOX = 100
+INBOX_BYTES = 2 << 20
+# How long the events of one line are handled before others have a turn.
+TURN_S = 0.005
 # Beyond this, whoever is being answered waits until they have read; far beyond it, the line is cut.
 UNSENT_BYTES = 1 << 20
-MAX_UNSENT_BYTES = 64 << 20
+MAX_UNSENT_BYTES = 8 << 20
 # How long a line that the server closes may take to send what is left and to be closed by its other side.
 LINGER_S = 5.0
 LOOK_S = 0.05
@@ -45,7 +48,7 @@ class Line:
     """One WebSocket of an Engine.IO socket, whose queue it takes the place of."""
 
     __slots__ = (
-        *("_closing", "_engine", "_hub", "_inbox", "_reader", "_reading"),
+        *("_closing", "_engine", "_hub", "_inbox", "_inbox_bytes", "_reader", "_reading"),
         *("_room", "_socket", "_stage", "_unsent", "_worker", "_writing"),
     )
 
@@ -57,6 +60,7 @@ class Line:
         self._reading: Any = None
         self._writing: Any = None
         self._inbox: list[str | bytes | None] = []
+        self._inbox_bytes = 0
         self._worker: Any = None
         self._unsent: bytearray | None = None
         self._room: Any = None
@@ -121,8 +125,10 @@ class Line:
                     self._engine.schedule_ping()  # at once: the handler of an event before it may wait
                 else:
                     self._inbox.append(payload)  # type: ignore[arg-type]
+                    self._inbox_bytes += len(payload)  # type: ignore[arg-type]
             elif opcode == PING:
-                self._write(frame(PONG, payload))  # type: ignore[arg-type]
+                if not self._unsent:  # who does not read need not be answered (RFC 6455, 5.5.3, lets pongs be left out)
+                    self._write(frame(PONG, payload))  # type: ignore[arg-type]
             else:
                 status = payload if opcode == FAILED else NORMAL if payload else 0
                 self._write(closing(status))  # type: ignore[arg-type]
@@ -131,7 +137,7 @@ class Line:
         if self._worker is None:
             if self._inbox:
                 self._set_to_work()
-        elif len(self._inbox) > INBOX:
+        elif len(self._inbox) > INBOX or self._inbox_bytes > INBOX_BYTES:
             self._read_no_more()
 
     def _set_to_work(self) -> None:
@@ -141,10 +147,15 @@ class Line:
     # -- handling, in a greenlet that ends when all is handled --
 
     def _work(self) -> None:
+        began = time.monotonic()
         while self._inbox:
-            batch, self._inbox = self._inbox, []
+            batch, self._inbox, self._inbox_bytes = self._inbox, [], 0
             for message in batch:
                 self._handle(message)
+                if time.monotonic() - began > TURN_S:
+                    self._hub.schedule_call_global(0, self._worker.switch)
+                    self._hub.switch()
+                    began = time.monotonic()
         self._worker = None
         if self._reading is None and self._socket is not None:
             self._read_on()

@@ -125,7 +125,11 @@ def test_what_failed_with_the_line_goes_again_when_the_line_is_back(pair: Pair) 
 def test_files_that_wait_are_shown_and_may_be_left_out(pair: Pair) -> None:
     mara, jonas = pair
     held: list[Route] = []
-    mara.page.route("**/api/upload", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    mara.page.route("**/api/upload", hold)
     send_files(mara, *(named(f"{name}.bin", name.encode()) for name in ("first", "second", "third")))
     mara.until(lambda: held, "the first upload")
     rows = mara.page.locator(".transfer-row")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from chat.calls import GRACE_S, UNANSWERED_S, Calls
+from chat.calls import GRACE_S, UNANSWERED_S, Calls, Change, Ledger
 from chat.errors import Refusal
 from tests.conftest import Join
 from tests.people import Person
@@ -125,3 +125,28 @@ def test_a_line_that_stays_away_loses_its_call() -> None:
     for seconds, ended in itertools.zip_longest((GRACE_S - 1, GRACE_S), (False, True)):
         clock.now = seconds
         assert calls.give_up("mara", "jonas") is ended
+
+
+class Wavering(Ledger):
+    """A ledger that cannot be reached at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+
+    def change(self, pair: str, change: Change) -> bool:
+        """As `Ledger.change`, or nothing at all."""
+        return not self.is_away and super().change(pair, change)
+
+
+def test_a_line_that_ends_while_the_ledger_is_away_loses_its_call_when_it_is_back() -> None:
+    ledger = Wavering()
+    calls = Calls(Clock(), ledger)
+    calls.open("mara", "jonas", "m1")
+    calls.signal("jonas", "mara", "j1")
+    ledger.is_away = True
+    assert calls.socket_closed("m1") == []
+    ledger.is_away = False
+    assert calls.say_again() == [("mara", "jonas")]
+    assert calls.say_again() == []
+    calls.open("mara", "jonas", "m2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,10 @@ import pytest
 import redis
 from playwright.sync_api import Browser, expect
 
+from chat import shared
 from chat.models import conversation_id
+from chat.presence import Identity
+from chat.shared_presence import SharedPresence
 from tests.browser import connect
 from tests.conftest import BUSY, Serve
 from tests.doorway import doorway
@@ -173,6 +177,31 @@ def test_a_call_crosses_and_the_other_hears_when_its_unit_dies(fleet: Fleet, apa
     jonas.leave()
     assert jonas.line.ask("end_call", {"to": mara.id, "reason": "hung up"})["ok"], "the dead unit holds nothing"
     mara.line.wait_for("call_ended")
+
+
+def test_who_left_while_redis_did_not_answer_is_gone_when_it_does(fleet: Fleet) -> None:
+    here, there = (SharedPresence(shared.connect(fleet.cluster.redis_url), worker) for worker in ("here", "there"))
+    mara = Identity("900000000001", "mara", "j1", time.time() + 60)
+    here.enter("s1", mara)
+    assert there.is_online(mara.custom_id)
+    nowhere = shared.connect("redis://127.0.0.1:1/0")
+    redis_client, here._shared = here._shared, nowhere
+    assert here.leave("s1") == (mara, True)
+    here._shared = redis_client
+    assert there.is_online(mara.custom_id)
+    assert here.say_again() == [mara.custom_id]
+    assert not there.is_online(mara.custom_id)
+
+
+def test_who_was_taken_for_dead_and_is_not_is_told_of_again(fleet: Fleet) -> None:
+    here, there = (SharedPresence(shared.connect(fleet.cluster.redis_url), worker) for worker in ("here", "there"))
+    mara = Identity("900000000002", "mara", "j2", time.time() + 60)
+    here.enter("s1", mara)
+    assert there.bury("here") == [mara.custom_id]
+    assert here.restore() == [mara.custom_id]
+    assert here.restore() == []
+    assert there.is_online(mara.custom_id)
+    here.leave("s1")
 
 
 def test_redis_may_forget_everything(fleet: Fleet, apart: Pair) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import socketio
@@ -15,6 +16,15 @@ from tests.seals import sealed
 from tests.waiting import PATIENCE_S, wait_until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture
+def jonas(mara: Person, join: Join) -> Person:
+    """The other one, with keys."""
+    other = join()
+    mara.know(other)
+    other.know(mara)
+    return other
 
 
 def test_a_message_arrives_in_the_agreed_shape_and_is_acknowledged(mara: Person, jonas: Person) -> None:
@@ -120,10 +130,18 @@ def test_another_message_under_a_known_client_id_is_a_conflict(mara: Person, jon
     text, client_id = sealed(), str(uuid.uuid4())
     mara.send(jonas, text, clientId=client_id)
     other_text = {"receiverId": jonas.id, "text": sealed(), "clientId": client_id}
-    other_receiver = {"receiverId": join().id, "text": text, "clientId": client_id}
+    third = join()
+    mara.know(third)
+    other_receiver = {"receiverId": third.id, "text": text, "clientId": client_id}
     assert mara.line.refused("send_message", other_text) == "conflict"
     assert mara.line.refused("send_message", other_receiver) == "conflict"
     assert [message["text"] for message in mara.messages(jonas)] == [text]
+
+
+def test_a_stranger_cannot_write(mara: Person, join: Join) -> None:
+    stranger = join()
+    assert stranger.line.refused("send_message", {"receiverId": mara.id, "text": sealed()}) == "forbidden"
+    assert stranger.messages(mara) == []
 
 
 def test_two_people_may_choose_the_same_client_id(mara: Person, jonas: Person) -> None:
@@ -162,6 +180,33 @@ def test_a_sync_brings_ones_own_messages_of_other_tabs_too(mara: Person, jonas: 
     tab.ask("user_connected", {"customId": mara.id, "sync": {jonas.id: 0}})
     assert [message["seq"] for message in tab.all("message_sent")] == [1]
     assert tab.all("receive_message") == []
+
+
+def test_a_sync_of_much_comes_in_parts(mara: Person, join: Join) -> None:
+    writers = [join() for _ in range(3)]
+    large = sealed("x" * 25_000)
+    for writer in writers:
+        writer.know(mara)
+        pair = ":".join(sorted((mara.id, writer.id)))
+        rows = [
+            {"_id": f"{writer.id}:{seq}", "conversation": pair, "seq": seq, "sender": writer.id, "receiver": mara.id}
+            | {"type": "text", "text": large, "created_at": datetime.now(UTC)}
+            for seq in range(1, 121)
+        ]
+        mara.server.database().messages.insert_many(rows)
+    cursors = {writer.id: 0 for writer in writers}
+    for _ in range(5):
+        answer = mara.line.ask("user_connected", {"customId": mara.id, "sync": cursors})
+        cursors |= {contact: standing["upToSeq"] for contact, standing in answer["standing"].items()}
+        if not answer.get("more"):
+            break
+    assert answer.get("more") is None
+    assert cursors == {writer.id: 120 for writer in writers}
+    brought = mara.line.all("receive_message")
+    assert len({message["_id"] for message in brought}) == len(brought)
+    for writer in writers:
+        # The newest, and of the older as many as one conversation may bring at once.
+        assert [one["seq"] for one in brought if one["senderId"] == writer.id][-1] == 120
 
 
 def test_nobody_syncs_as_somebody_else(mara: Person, jonas: Person) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Join, Serve
 from tests.people import Person, Server
 from tests.seals import sealed
 
@@ -38,6 +38,14 @@ def past(server: Server) -> Past:
 def seqs(rows: list[dict[str, Any]]) -> list[int]:
     """Their numbers."""
     return [row["seq"] for row in rows]
+
+
+def test_reading_history_has_a_limit(serve: Serve) -> None:
+    mara = Person(serve(HISTORY_LIMIT="3 per minute"))
+    query = {"user1": mara.id, "user2": "0" * 12}
+    answers = [mara.ask("GET", "/api/chat/messages", params=query) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+    assert answers[-1].json()["code"] == "rate_limited"
 
 
 def test_history_is_the_same_for_both_oldest_first(past: Past) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -223,6 +224,62 @@ def test_a_logout_ends_the_line_and_says_why(pair: tuple[Person, Person]) -> Non
     line.wait_for("logged_out")
     line.wait_for_end()
     wait_until(lambda: not is_online(jonas, mara), "mara to be gone")
+
+
+def memory_mib(production: Production) -> float:
+    """The memory of all of a unit's processes."""
+    arbiter = production._process.pid
+    workers = Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text().split()
+    statuses = (Path(f"/proc/{process}/status").read_text() for process in workers)
+    return sum(int(status.split("VmRSS:")[1].split()[0]) for status in statuses) / KIB
+
+
+def test_who_pings_and_does_not_read_fills_no_memory(production: Production, pair: tuple[Person, Person]) -> None:
+    mara, _ = pair
+    url = f"{production.origin.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    deaf = websocket.create_connection(url, sockopt=NARROW, timeout=PATIENCE_S)
+    before = memory_mib(production)
+    for _ in range(100_000):
+        deaf.ping(b"x" * 125)
+    assert mara.line.refused("no such event") == "bad_request", "others are served"
+    assert memory_mib(production) - before < 5
+    deaf.close(timeout=0)
+
+
+def test_who_tells_no_name_may_not_stay(production: Production) -> None:
+    url = f"{production.origin.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    nameless = websocket.create_connection(url, timeout=2 * PATIENCE_S)
+    nameless.recv()
+    frame: Any = None
+    while frame not in ("", "1"):
+        frame = nameless.recv()
+        if frame == "2":
+            nameless.send("3")
+    nameless.close()
+
+
+def test_who_polls_and_never_fetches_is_given_up(production: Production, pair: tuple[Person, Person]) -> None:
+    mara, jonas = pair
+    url = f"{production.origin}/socket.io/?EIO=4&transport=polling"
+    session = requests.get(url, timeout=PATIENCE_S).text
+    sid = json.loads(session[1:])["sid"]
+    assert requests.post(f"{url}&sid={sid}", data=f"40{json.dumps({'token': jonas.token})}", timeout=PATIENCE_S).ok
+    assert mara.line.ask("call_user", {"userToCall": jonas.id, "signalData": "offer"})["delivered"]
+    large = "x" * (150 * KIB)
+    for _ in range(130):
+        assert mara.line.ask("ice_candidate", {"target": jonas.id, "candidate": large})["ok"]
+    assert requests.post(f"{url}&sid={sid}", data="3", timeout=PATIENCE_S).status_code == 400
+
+
+def test_who_is_refused_all_the_time_is_hung_up_on(pair: tuple[Person, Person]) -> None:
+    mara, _ = pair
+    rude = mara.connect()
+    try:
+        for _ in range(2000):
+            rude.emit("no such event")
+    except (OSError, websocket.WebSocketException):
+        pass  # it may be over before all is said
+    rude.wait_for_end()
 
 
 def test_no_more_lines_than_there_may_be(instance: Path) -> None:

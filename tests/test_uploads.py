@@ -19,6 +19,7 @@ import requests
 from tests.conftest import Join, Serve
 from tests.people import HOUSE, Person, Server
 from tests.seals import sealed
+from tests.test_production import Production
 
 MIB = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -142,6 +143,45 @@ def test_several_uploads_at_once_share_one_quota(narrow: Server, join: Join) -> 
     assert set(answers) <= {200, 429}
     assert sum(file["length"] for file in owned(mara)) <= 5 * MIB
     assert narrow.database()["uploads.pending"].count_documents({"owner": mara.id}) == 0
+
+
+@pytest.fixture(scope="module")
+def deployed(instance: Path) -> Iterator[Production]:
+    """The same under gunicorn, which takes bodies of no given length."""
+    running = Production(instance, MAX_UPLOAD_MB="2", UPLOAD_QUOTA_MB="5")
+    yield running
+    running.stop()
+
+
+def chunked(content: bytes) -> Iterator[bytes]:
+    """A form with one file, in pieces, as a client sends it that does not say how much comes."""
+    yield b'--edge\r\nContent-Disposition: form-data; name="file"; filename="sealed"\r\n\r\n'
+    yield content
+    yield b"\r\n--edge--\r\n"
+
+
+def test_an_upload_that_does_not_say_its_length_has_a_quota_all_the_same(deployed: Production) -> None:
+    mara = Person(deployed)
+
+    def send(_: int) -> int:
+        form = {"Content-Type": "multipart/form-data; boundary=edge"}
+        return mara.ask("POST", "/api/upload", data=chunked(os.urandom(2 * MIB)), headers=form).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(send, range(6)))
+    assert set(answers) <= {200, 429}
+    assert 200 in answers
+    assert sum(file["length"] for file in owned(mara)) <= 5 * MIB
+
+
+def test_small_files_count_as_much_as_they_cost(narrow: Server, join: Join) -> None:
+    mara = join(narrow)
+    files = narrow.database()["uploads.files"]
+    # As many as the day allows, but one.
+    rows = [{"_id": f"{mara.id}-{number}", "length": 1, "uploadDate": datetime.now(UTC)} for number in range(79)]
+    files.insert_many([row | {"metadata": {"owner": mara.id, "messages": []}} for row in rows])
+    assert put(mara, b"one more").status_code == 200
+    assert put(mara, b"one too many").status_code == 429
 
 
 def test_yesterdays_files_leave_room_for_todays(narrow: Server, join: Join) -> None:

@@ -74,6 +74,12 @@ def on_socket_closed(app: Flask, sid: str) -> None:
         socketio.start_background_task(_give_up, app, person, other)
 
 
+def give_up_lost_calls(app: Flask) -> None:
+    """The same for sockets that closed while Redis did not answer."""
+    for person, other in app.extensions["sotto_calls"].say_again():
+        socketio.start_background_task(_give_up, app, person, other)
+
+
 def register() -> None:
     """Bind the events of calls."""
     on("call_user", CallUser, kind="signal")(_call_user)

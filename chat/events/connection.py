@@ -22,11 +22,13 @@ from chat.extensions import socketio
 from chat.models import User, iso, now
 from chat.presence import Identity, Presence
 from chat.schemas import UserConnected
-from chat.sockets import caller, emit
+from chat.sockets import NAMESPACE, caller, emit
 
 log = logging.getLogger("sotto")
 
 EXPIRY_SWEEP_S = 15
+# What one sync brings at most, but for the last conversation; a client asks again for the others.
+SYNC_BYTES = 8 << 20
 
 
 def _token_of(auth: Any) -> str:
@@ -64,6 +66,14 @@ def went_offline(custom_id: str) -> None:
     """Note and tell that somebody's last socket is gone."""
     User.objects(custom_id=custom_id).update_one(set__last_seen=now())
     _announce(custom_id, False)
+
+
+def announce_again(app: Flask, people: list[str]) -> None:
+    """Tell that these are here, whom others may take for gone."""
+    with app.app_context():
+        for custom_id in people:
+            if presence().is_online(custom_id):
+                _announce(custom_id, True)
 
 
 def _show_contacts(me: Identity) -> None:
@@ -107,7 +117,11 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     socketio.server.enter_room(caller(), deduplicating_room_of(me.custom_id))
     standing: dict[str, dict[str, int]] = {}
     void_after = current_app.extensions["sotto_delivery"].void_after
+    size = 0
     for news in history.missed(me.custom_id, sent["sync"], void_after):
+        if size > SYNC_BYTES:
+            return {"standing": standing, "more": True}
+        size += sum(len(row["text"]) for row in news.rows)
         for row in news.rows:
             incoming = row["receiver"] == me.custom_id
             emit("receive_message" if incoming else "message_sent", history.on_the_wire(row, origin()))
@@ -139,6 +153,21 @@ def _sweep_expired(app: Flask) -> None:
             log.exception("expiry sweep")
 
 
+def _sweep_strangers() -> None:
+    """For ever: end the lines that were opened and told nobody's token; only whoever logged in may stay."""
+    server = socketio.server
+    known: set[str] = set()
+    while True:
+        socketio.sleep(EXPIRY_SWEEP_S)
+        nameless = {sid for sid in list(server.eio.sockets) if not server.manager.sid_from_eio_sid(sid, NAMESPACE)}
+        for sid in nameless & known:
+            try:
+                server.eio.disconnect(sid)
+            except Exception:
+                log.exception("ending a stranger's line")
+        known = nameless - known
+
+
 def register(app: Flask) -> None:
     """Bind the connection's events and the end of tokens."""
 
@@ -151,3 +180,4 @@ def register(app: Flask) -> None:
     socketio.on("*")(refuse_unknown)
     on("user_connected", UserConnected)(_user_connected)
     socketio.start_background_task(_sweep_expired, app)
+    socketio.start_background_task(_sweep_strangers)

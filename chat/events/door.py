@@ -16,10 +16,13 @@ from chat.presence import Identity, Presence
 from chat.rates import EventRates
 from chat.schemas import Payload, parse
 from chat.sockets import caller, emit
+from chat.windows import MovingWindows
 
 Answer = dict[str, Any]
 Handler = Callable[[Identity, dict[str, Any]], Answer | None]
 MAX_DEPTH = 20
+# To refuse costs work, too: somebody who earns more than this is hung up on.
+REFUSALS_PER_SECOND = 200
 
 
 def presence() -> Presence:
@@ -38,19 +41,25 @@ def deduplicating_room_of(custom_id: str) -> str:
     return f"sync:{custom_id}"
 
 
-def _weight(value: Any, depth: int = 0) -> int:
-    """About how many bytes a payload takes as JSON; nesting beyond MAX_DEPTH weighs more than is allowed."""
+def _left_after(value: Any, left: int, depth: int = 0) -> int:
+    """Of `left` bytes, what about is left beside a payload as JSON; below 0 once it is clear that it does not fit."""
     if depth > MAX_DEPTH:
-        return 1 << 30
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, bytes):
-        return len(value)
+        return -1
+    if isinstance(value, str | bytes):
+        return left - len(value)
     if isinstance(value, Mapping):
-        return sum(len(str(name)) + 4 + _weight(item, depth + 1) for name, item in value.items())
+        for name, item in value.items():
+            left = _left_after(item, left - len(str(name)) - 4, depth + 1)
+            if left < 0:
+                return left
+        return left
     if isinstance(value, list | tuple):
-        return sum(1 + _weight(item, depth + 1) for item in value)
-    return 4
+        for item in value:
+            left = _left_after(item, left - 1, depth + 1)
+            if left < 0:
+                return left
+        return left
+    return left - 4
 
 
 class Doorkeeper:
@@ -58,6 +67,7 @@ class Doorkeeper:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._rates = EventRates(config)
+        self._refused = MovingWindows(REFUSALS_PER_SECOND)
         self._closed = False
         self._max_text = config["MAX_TEXT_KIB"] * 1024
         self._max_payload = config["MAX_PAYLOAD_KIB"] * 1024
@@ -65,6 +75,10 @@ class Doorkeeper:
     def close(self) -> None:
         """Let nothing in any more: this worker ends."""
         self._closed = True
+
+    def bears(self, sid: str) -> bool:
+        """Count a refusal of this socket; False when it is refused so often that nobody honest is behind it."""
+        return self._refused.hit(sid)
 
     def admit(self, event: str, kind: str, custom_id: str, payload: Any) -> None:
         """Raise Refusal busy, rate_limited or too_large, or let the event in."""
@@ -75,7 +89,7 @@ class Doorkeeper:
         text = payload.get("text") if isinstance(payload, Mapping) else None
         if isinstance(text, str) and len(text) > self._max_text:
             raise Refusal("too_large", f"The message is too long: {self._max_text // 1024} KiB are allowed.")
-        if _weight(payload) > self._max_payload:
+        if _left_after(payload, self._max_payload) < 0:
             raise Refusal("too_large", f"The event is too large: {self._max_payload // 1024} KiB are allowed.")
 
 
@@ -90,6 +104,8 @@ def _refuse(fault: Exception) -> Answer:
     error = as_refusal(fault).body()
     metrics.REFUSALS.labels(error["code"]).inc()
     emit("error", error)
+    if not current_app.extensions["sotto_doorkeeper"].bears(caller()):
+        socketio.server.disconnect(caller())
     return {"ok": False, "error": error}
 
 

@@ -8,7 +8,8 @@ from threading import Lock
 from flask import Flask
 
 from chat.bus import Bus
-from chat.events.connection import went_offline
+from chat.events.calls import give_up_lost_calls
+from chat.events.connection import announce_again, went_offline
 from chat.extensions import socketio
 from chat.shared import RedisError, Workers
 from chat.shared_presence import SharedPresence
@@ -50,8 +51,11 @@ class Heart:
                 socketio.sleep(BEAT_S)
 
     def _beat(self) -> None:
-        if self._workers.beat():
-            self._presence.restore()
+        if self._workers.beat() and (back := self._presence.restore()):
+            socketio.start_background_task(announce_again, self._app, back)
+        for custom_id in self._presence.say_again():
+            went_offline(custom_id)
+        give_up_lost_calls(self._app)
         dead = self._workers.bury()
         for worker in dead:
             for custom_id in self._presence.bury(worker):

@@ -22,6 +22,11 @@ def lookup_limit() -> str:
     return str(current_app.config["LOOKUP_LIMIT"])
 
 
+def history_limit() -> str:
+    """The budget for reading history, from the settings."""
+    return str(current_app.config["HISTORY_LIMIT"])
+
+
 def account_key() -> str:
     """The rate-limit key of whoever is logged in."""
     return f"account:{get_jwt_identity()}"
@@ -48,6 +53,7 @@ def user(custom_id: str) -> Response:
 
 @blueprint.get("/messages")
 @jwt_required()
+@limiter.shared_limit(history_limit, scope="history", key_func=account_key)
 def messages() -> Response:
     """A page of a conversation, oldest first, for one of its two members."""
     query = parse(HistoryQuery, request.args.to_dict())

@@ -32,7 +32,8 @@ def _drain(size: int, already: int = 0) -> None:
     """Read a refused body to its end (up to `size` bytes, `already` are read), so that the client reads the answer
     and not a cut line."""
     source: Any = request.environ["wsgi.input"]
-    left = min((request.content_length or 0) - already, size)
+    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    left = size if is_chunked else min((request.content_length or 0) - already, size)
     while left > 0 and (block := source.read(min(left, BLOCK_BYTES))):
         left -= len(block)
 
@@ -54,8 +55,10 @@ def _sent_file(limit: int) -> FileStorage:
 def upload() -> Response:
     """Keep one sealed file, field `file` of a multipart form."""
     me, config = get_jwt_identity(), current_app.config
-    limit, declared = config["MAX_UPLOAD_MB"] * MIB, request.content_length or 0
+    limit = config["MAX_UPLOAD_MB"] * MIB
     request.max_content_length = limit + FORM_BYTES
+    # Who does not say how much comes may send as much as anybody.
+    declared = request.max_content_length if request.content_length is None else request.content_length
     with ExitStack() as place:
         try:
             if declared > request.max_content_length:

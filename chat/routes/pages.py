@@ -13,7 +13,7 @@ from jwt.exceptions import PyJWTError
 from chat import accounts, history
 from chat.edge import origin
 from chat.extensions import limiter
-from chat.routes.api import account_key, describe, lookup_limit
+from chat.routes.api import account_key, describe, history_limit, lookup_limit
 from chat.routes.auth import login_page
 from chat.schemas import PAGE, ContactQuery, HistoryPage, parse, parse_id
 
@@ -69,6 +69,7 @@ def contact() -> str:
 
 @blueprint.get("/fragments/history/<contact_id>")
 @jwt_required()
+@limiter.shared_limit(history_limit, scope="history", key_func=account_key)
 def history_rows(contact_id: str) -> str:
     """A page of a conversation as sealed rows, the newest or those before a seq, with the link to the page above."""
     before = parse(HistoryPage, request.args.to_dict())["before"]

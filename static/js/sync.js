@@ -220,6 +220,7 @@ export async function sync() {
     await noteReadElsewhere(contactId, standing.readByMe);
     for (const listener of standingListeners) listener(contactId, standing);
   }
+  if (answer.more) return sync();
   hasSynced = true;
   keepBeginnings();
   gapMs = buffered.length > 0 ? Math.min(gapMs * 2, GAP_MAX_MS) : GAP_MS;
