@@ -147,7 +147,8 @@ def test_asking_twice_shows_one_modal(mara: Person, jonas: Person) -> None:
     mara.reload()
     mara.reload()
     jonas.accept()
-    mara.wait_for_state(jonas, "connected")
+    for one, other in ((mara, jonas), (jonas, mara)):
+        one.wait_for_state(other, "connected")
     expect(jonas.modal).to_be_hidden()
     assert jonas.keys_with(mara)["theirPublicKey"] == offered
 
