@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from chat.errors import Refusal
@@ -17,6 +21,7 @@ WINDOWS = 8
 ROWS_AT_ONCE = 100
 # A page ends when it has this many bytes of ciphertext, however many messages that are: it is in memory as a whole.
 PAGE_BYTES = 4 << 20
+HOLES_KNOWN = 10_000
 SYNC_LIMIT = 1000  # messages of one conversation pushed at a connect; what is older is read as history
 
 
@@ -135,15 +140,35 @@ class Missed:
     rows: list[Row]
 
 
-def settled(rows: list[Row], cursor: int, void_after: timedelta) -> int:
+class Holes:
+    """Since when this worker knows of holes in the numbers, whatever the wall clock says; `clock` in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, int], float] = OrderedDict()
+
+    def known_for(self, pair: str, seq: int) -> timedelta:
+        """How long ago it was first asked about this one."""
+        first = self._seen.setdefault((pair, seq), self._clock())
+        if len(self._seen) > HOLES_KNOWN:
+            self._seen.popitem(last=False)
+        return timedelta(seconds=self._clock() - first)
+
+
+holes = Holes()
+
+
+def settled(rows: list[Row], cursor: int, void_after: timedelta, known_for: Callable[[int], timedelta]) -> int:
     """How far from `cursor` on `rows` (in seq order) tell all there is.
 
-    Several workers commit at once, so a number may come before one below it. It is waited for until the row above the
-    hole is older than `void_after`: whoever held the number has given up by then.
+    Several workers commit at once, so a number may come before one below it. It is waited for until some row above the
+    hole is older than `void_after`, as that one got its number later: whoever held the missing one has given up by then.
+    A clock that was set may put rows into the future, so a hole that this worker knows for as long is void as well.
     """
     reached = cursor
-    for row in rows:
-        if row["seq"] > reached + 1 and now() - row["created_at"] < void_after:
+    oldest_from = list(accumulate((row["created_at"] for row in reversed(rows)), min))[::-1]
+    for row, oldest in zip(rows, oldest_from, strict=True):
+        if row["seq"] > reached + 1 and now() - oldest < void_after and known_for(reached + 1) < void_after:
             break
         reached = row["seq"]
     return reached
@@ -159,7 +184,7 @@ def missed(me: str, cursors: dict[str, int], void_after: timedelta) -> Iterator[
         rows = _downwards(conversation.pair, start, stands.last_seq, SYNC_LIMIT) if stands.last_seq > start else []
         if sum(len(row["text"]) for row in rows) >= PAGE_BYTES:
             start = rows[0]["seq"] - 1  # what is older is read as history
-        up_to = settled(rows, start, void_after)
+        up_to = settled(rows, start, void_after, partial(holes.known_for, conversation.pair))
         yield Missed(contact, up_to, stands.delivered, stands.read, [row for row in rows if row["seq"] <= up_to])
 
 

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,4 +119,16 @@ ROWS = [1, 2, 4, 5]
 )
 def test_a_hole_is_waited_for_until_whoever_held_its_number_has_given_up(cursor: int, age: int, reached: int) -> None:
     rows = [{"seq": seq, "created_at": now() - timedelta(seconds=age)} for seq in ROWS if seq > cursor]
-    assert history.settled(rows, cursor, timedelta(seconds=30)) == reached
+    assert history.settled(rows, cursor, timedelta(seconds=30), lambda _: timedelta(0)) == reached
+
+
+def test_a_hole_below_a_row_from_the_future_is_waited_for_no_longer() -> None:
+    ahead, void_after = timedelta(seconds=300), timedelta(seconds=30)
+    rows = [{"seq": 2, "created_at": now() + ahead}, {"seq": 3, "created_at": now() + ahead}]
+    seconds = 0.0
+    known_for = partial(history.Holes(lambda: seconds).known_for, "a:b")
+    assert history.settled(rows, 0, void_after, known_for) == 0
+    seconds = 31.0
+    assert history.settled(rows, 0, void_after, known_for) == 3
+    rows[1]["created_at"] = now() - timedelta(seconds=31)
+    assert history.settled(rows, 0, void_after, lambda _: timedelta(0)) == 3, "the later one got its number later"
