@@ -162,7 +162,7 @@ def settled(rows: list[Row], cursor: int, void_after: timedelta, known_for: Call
     """How far from `cursor` on `rows` (in seq order) tell all there is.
 
     Several workers commit at once, so a number may come before one below it. It is waited for until some row above the
-    hole is older than `void_after`, as that one got its number later: whoever held the missing one has given up by then.
+    hole is older than `void_after`, as that one got its number later: whoever held the missing one has given up.
     A clock that was set may put rows into the future, so a hole that this worker knows for as long is void as well.
     """
     reached = cursor
