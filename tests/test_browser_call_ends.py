@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import Enter, Person, connect
 from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
-from tests.people import Server
+from tests.people import HOUSE, Server
 from tests.wire import Wire
 
 pytest_plugins = ["tests.doorway"]
@@ -49,17 +49,29 @@ def test_a_declined_call_says_so(phones: Pair) -> None:
     wait_for_end(mara, jonas)
 
 
-def shorten_ringing(route: Route) -> None:
-    """Serve the module of calls as it is, but for the 45 seconds."""
-    answer = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
-    text, found = re.subn(r"RING_MS = 45_000", "RING_MS = 1_000", answer.text())
-    assert found == 1, "a caller rings for 45 s"
-    route.fulfill(response=answer, body=text)
+def shorten(person: Person, name: str) -> None:
+    """Serve somebody the module of calls as it is, but for one time in ms, which becomes a second."""
+
+    def serve(route: Route) -> None:
+        served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
+        text, found = re.subn(rf"{name} = [\d_]+", f"{name} = 1_000", served.text())
+        assert found == 1, name
+        route.fulfill(response=served, body=text)
+
+    person.page.route(re.compile(r"/js/calls\.\w+\.js"), serve)
+
+
+def test_callers_ring_and_look_for_a_way_as_long_as_agreed() -> None:
+    text = (HOUSE / "static/js/calls.js").read_text()
+    assert re.findall(r"const (RING_MS|CONNECT_MS) = ([\d_]+);", text) == [
+        ("RING_MS", "45_000"),
+        ("CONNECT_MS", "30_000"),
+    ]
 
 
 def test_a_call_that_nobody_answers_ends_and_is_a_line_in_the_history(phones: Pair) -> None:
     mara, jonas = phones
-    mara.page.route(re.compile(r"/js/calls\.\w+\.js"), shorten_ringing)
+    shorten(mara, "RING_MS")
     ring(mara, jonas)
     expect(mara.banner).to_contain_text(f"{jonas.username} did not answer.")
     expect(jonas.page.locator(".message", has_text=MISSED)).to_have_count(1)
@@ -164,17 +176,9 @@ def test_a_description_that_cannot_be_read_ends_the_call_and_closes_the_micropho
     wait_for_end(jonas)
 
 
-def shorten_connecting(route: Route) -> None:
-    """Serve the module of calls as it is, but for the 30 seconds."""
-    served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
-    text, found = re.subn(r"CONNECT_MS = 30_000", "CONNECT_MS = 1_000", served.text())
-    assert found == 1, "a way is looked for for 30 s"
-    route.fulfill(response=served, body=text)
-
-
 def test_a_call_that_finds_no_way_says_so_and_ends(phones: Pair) -> None:
     mara, jonas = phones
-    jonas.page.route(re.compile(r"/js/calls\.\w+\.js"), shorten_connecting)
+    shorten(jonas, "CONNECT_MS")
     offered = mara.page.evaluate(OFFER)
     hostile_offer(mara, jonas, offered)
     answer(jonas)

@@ -174,6 +174,7 @@ def test_a_call_crosses_and_the_other_hears_when_its_unit_dies(fleet: Fleet, apa
     wait_until(lambda: jonas.line.ended, "the end of the line")
     status = mara.line.wait_for("update_user_status", lambda news: not news["isOnline"])
     assert status["userId"] == jonas.id
+    mara.line.wait_for("sync_again")  # the dead unit may have stored what it did not come to tell
     jonas.leave()
     assert jonas.line.ask("end_call", {"to": mara.id, "reason": "hung up"})["ok"], "the dead unit holds nothing"
     mara.line.wait_for("call_ended")
