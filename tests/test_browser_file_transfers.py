@@ -133,17 +133,17 @@ def test_files_that_wait_are_shown_and_may_be_left_out(pair: Pair) -> None:
             held.append(route)
 
     mara.page.route("**/api/upload", hold)
-    send_files(mara, *(named(f"{name}.bin", name.encode()) for name in ("first", "second", "third")))
+    send_files(mara, *(named(f"{name}.bin", name.encode()) for name in ("one", "two", "three")))
     mara.until(lambda: held, "the first upload")
     rows = mara.page.locator(".transfer-row")
     expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text("Waiting…")
     rows.nth(1).get_by_role("button", name="Discard").click()
     held[0].continue_()
-    arrived(jonas, "third.bin")
+    arrived(jonas, "three.bin")
     mara.page.unroute("**/api/upload")
     expect(rows).to_have_count(0)
-    expect(jonas.page.locator('.open-file[title*="second.bin"]')).to_have_count(0)
+    expect(jonas.page.locator('.open-file[title*="two.bin"]')).to_have_count(0)
 
 
 def test_a_file_that_is_too_large_is_said_so_before_it_is_sent(pair: Pair) -> None:
