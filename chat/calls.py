@@ -19,13 +19,17 @@ GRACE_S = 20
 
 @dataclass
 class Call:
-    """One call between two people; `holders` maps a person to the socket that holds it, once there is one."""
+    """One call between two people.
+
+    `holders` maps a person to the socket that holds it, once there is one; `names` to what they called it in an offer.
+    """
 
     caller: str
     callee: str
     began: float
     holders: dict[str, str] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def answered(self) -> bool:
@@ -91,11 +95,14 @@ class Calls:
         self._held.setdefault(socket, set()).add((person, call.other(person)))
         return call
 
-    def open(self, caller: str, callee: str, socket: str) -> None:
+    def open(self, caller: str, callee: str, socket: str, name: str | None = None) -> None:
         """Begin a call, or offer anew in one that is open (an ICE restart, or both called at once)."""
 
         def change(call: Call | None) -> Call:
-            return self._hold(self._open(call) or Call(caller, callee, self._clock()), caller, socket)
+            call = self._hold(self._open(call) or Call(caller, callee, self._clock()), caller, socket)
+            if name:
+                call.names[caller] = name
+            return call
 
         self._ledger.change(conversation_id(caller, callee), change)
 
@@ -110,8 +117,8 @@ class Calls:
 
         self._ledger.change(conversation_id(person, other), change)
 
-    def end(self, person: str, other: str, socket: str) -> bool:
-        """End a call, or decline it; False when there was none, or another tab of this person holds it."""
+    def end(self, person: str, other: str, socket: str, name: str | None = None) -> bool:
+        """End a call, or decline it; False when there was none of this name, or another tab of this person holds it."""
         ended = False
 
         def change(call: Call | None) -> Call | None:
@@ -119,6 +126,8 @@ class Calls:
             call = self._open(call)
             holder = call.holders.get(person, socket) if call else ""
             ended = call is not None and (holder == socket or self._is_gone(holder))
+            if ended and call and name and call.names and name not in call.names.values():
+                ended = False  # an earlier call of these two, which crossed a new one
             return None if ended else call
 
         self._ledger.change(conversation_id(person, other), change)

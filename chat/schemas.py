@@ -226,8 +226,8 @@ class IceCandidate(_Signal):
     candidate = fields.Raw(required=True, allow_none=True)
 
 
-class EndCall(Payload):
-    """`end_call`."""
+class EndCall(_Signal):
+    """`end_call`; one that names no call ends the one that is open."""
 
     to = _id(required=True)
     reason = fields.String(load_default=None, allow_none=True, validate=Length(max=64))

@@ -50,11 +50,11 @@ def test_a_declined_call_says_so(phones: Pair) -> None:
 
 
 def shorten(person: Person, name: str) -> None:
-    """Serve somebody the module of calls as it is, but for one time in ms, which becomes a second."""
+    """Serve somebody the module of calls as it is, but for one time in ms, which becomes three seconds."""
 
     def serve(route: Route) -> None:
         served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
-        text, found = re.subn(rf"{name} = [\d_]+", f"{name} = 1_000", served.text())
+        text, found = re.subn(rf"{name} = [\d_]+", f"{name} = 3_000", served.text())
         assert found == 1, name
         route.fulfill(response=served, body=text)
 
@@ -128,6 +128,24 @@ def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> N
     mara.reload()
     mara.open_chat(jonas)
     mara.button(f"Start call with {jonas.username}").click()
+    for one in phones:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+
+
+def test_the_end_of_a_call_does_not_end_the_next_one(phones: Pair) -> None:
+    mara, jonas = phones
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    talk(mara, jonas)
+    wire.hold()
+    jonas.button("End call").click()  # which the other side does not hear in time
+    mara.button("End call").click()
+    ring(mara, jonas)
+    wire.release()
+    answer(jonas)
     for one in phones:
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
     wait_for_sound(mara, jonas)

@@ -34,7 +34,7 @@ def test_a_call_goes_through_from_ring_to_end(contacts: tuple[Person, Person]) -
         receiver.line.wait_for("receive_ice_candidate")
         assert ("receive_ice_candidate", ["c", {"from": sender.id, "callId": "c1"}]) in receiver.line.events
     assert jonas.line.ask("end_call", {"to": mara.id, "reason": "hung up"})["ok"]
-    assert mara.line.wait_for("call_ended") == {"from": jonas.id, "reason": "hung up"}
+    assert mara.line.wait_for("call_ended") == {"from": jonas.id, "reason": "hung up", "callId": None}
     assert mara.line.refused("ice_candidate", {"target": jonas.id, "candidate": None}) == "not_asked"
 
 
@@ -83,6 +83,27 @@ def test_the_tab_that_answers_holds_the_call(contacts: tuple[Person, Person]) ->
     mara.line.settle()
     assert mara.line.all("call_accepted") == ["a"]
     assert mara.line.all("call_ended") == []
+
+
+def test_an_end_that_crosses_a_new_call_ends_only_the_call_it_names(contacts: tuple[Person, Person]) -> None:
+    mara, jonas = contacts
+    for name in ("c1", "c2"):
+        mara.line.ask("call_user", {"userToCall": jonas.id, "signalData": OFFER, "callId": name})
+        if name == "c1":
+            assert mara.line.ask("end_call", {"to": jonas.id, "callId": name})["ok"]
+    assert jonas.line.refused("end_call", {"to": mara.id, "callId": "c1"}) == "not_asked"
+    assert mara.line.all("call_ended") == []
+    assert jonas.line.ask("end_call", {"to": mara.id, "callId": "c2"})["ok"]
+    assert mara.line.wait_for("call_ended")["callId"] == "c2"
+
+
+def test_who_called_each_other_at_once_may_end_it_by_either_name(contacts: tuple[Person, Person]) -> None:
+    mara, jonas = contacts
+    for name in ("c1", "c2"):
+        for caller, callee in ((mara, jonas), (jonas, mara)):
+            offer = {"userToCall": callee.id, "signalData": OFFER, "callId": f"{name} of {caller.username}"}
+            assert caller.line.ask("call_user", offer)["ok"]
+        assert jonas.line.ask("end_call", {"to": mara.id, "callId": f"{name} of {mara.username}"})["ok"]
 
 
 class Clock:

@@ -36,7 +36,7 @@ def _call_user(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("forbidden", "Exchange keys first.")
     if not presence().is_online(callee):
         return {"delivered": False}
-    _calls().open(me.custom_id, callee, _mine())
+    _calls().open(me.custom_id, callee, _mine(), sent["call_id"])
     call = {"from": me.custom_id, "signal": sent["signal"], "callId": sent["call_id"]}
     emit("incoming_call", call, to=room_of(callee))
     return {"delivered": True}
@@ -56,9 +56,10 @@ def _ice_candidate(me: Identity, sent: dict[str, Any]) -> None:
 
 
 def _end_call(me: Identity, sent: dict[str, Any]) -> None:
-    if not _calls().end(me.custom_id, sent["to"], _mine()):
+    if not _calls().end(me.custom_id, sent["to"], _mine(), sent["call_id"]):
         raise Refusal("not_asked", "This call is no longer open.")
-    emit("call_ended", {"from": me.custom_id, "reason": sent["reason"]}, to=room_of(sent["to"]))
+    news = {"from": me.custom_id, "reason": sent["reason"], "callId": sent["call_id"]}
+    emit("call_ended", news, to=room_of(sent["to"]))
     emit("call_handled", {"userId": sent["to"]}, to=room_of(me.custom_id), include_self=False)
 
 

@@ -13,10 +13,10 @@ export async function leaveMissed(contactId) {
   await send(contactId, MISSED_CALL);
 }
 
-/** @param {string} to @param {string} reason */
-export async function endAt(to, reason) {
+/** @param {string} to @param {string} reason @param {string} callId empty when it has none */
+export async function endAt(to, reason, callId) {
   try {
-    await request("end_call", { to, reason });
+    await request("end_call", { to, reason, callId });
   } catch (fault) {
     if (!(fault instanceof WireFault)) throw fault; // it is over on this side, whatever the server knows
   }

@@ -30,7 +30,7 @@ async function onIncoming({ from, signal }) {
   if (!offered) return;
   const call = currentCall();
   if (call?.contactId === from) return onOfferInCall(call, offered);
-  if (call || (ringing && ringing.contactId !== from)) return void (await endAt(from, "busy"));
+  if (call || (ringing && ringing.contactId !== from)) return void (await endAt(from, "busy", offered.callId));
   clearTimeout(ringing?.timer); // they called again: the newer offer counts
   ringing = {
     contactId: from,
@@ -72,7 +72,7 @@ async function answer() {
   if (ringing !== waiting) return means ? release(means.stream) : undefined;
   if (means) return take(waiting, means);
   stopRinging();
-  await endAt(waiting.contactId, "unable");
+  await endAt(waiting.contactId, "unable", waiting.callId);
 }
 
 /** @param {Ringing} waiting @param {import("./callmedia.js").Means} means */
@@ -92,7 +92,7 @@ async function keepCandidate(waiting, sealed) {
   } catch (fault) {
     if (!(fault instanceof OpenFault)) throw fault;
     stopRinging();
-    await endAt(waiting.contactId, "untrusted");
+    await endAt(waiting.contactId, "untrusted", waiting.callId);
     say(`A call from ${waiting.name} was refused: its set-up was altered on the way.`, "bad");
   }
 }
@@ -145,8 +145,8 @@ export async function handle(event, news) {
 
 part("#answer-call").addEventListener("click", () => void answer());
 part("#decline-call").addEventListener("click", () => {
-  const from = ringing?.contactId;
+  const declined = ringing;
   stopRinging();
-  if (from) void endAt(from, "declined");
+  if (declined) void endAt(declined.contactId, "declined", declined.callId);
 });
 part("#incoming-call").addEventListener("cancel", (event) => event.preventDefault());

@@ -25,6 +25,8 @@ const RESTARTS = 3;
 
 /** @type {Call | null} */
 let call = null;
+/** The call before it, which the other side may still be ending. */
+let lastCallId = "";
 
 /** Call a contact. @param {string} contactId @param {Means} means */
 export async function start(contactId, means) {
@@ -247,7 +249,7 @@ async function finish(reason) {
   close();
   if (reason === "timeout") say(`${current.name} did not answer.`);
   if (!current.answered) await leaveMissed(current.contactId);
-  await endAt(current.contactId, reason);
+  await endAt(current.contactId, reason, current.callId);
 }
 
 /** Give everything back; the page stays as it is. */
@@ -255,6 +257,7 @@ function close() {
   const current = call;
   call = null;
   if (!current) return;
+  lastCallId = current.callId;
   leave(current);
   release(current.stream);
   view.hidePanel();
@@ -270,9 +273,9 @@ function leave(current) {
   view.showTheirs(false);
 }
 
-/** @param {{from: string, reason?: string | null}} news */
-export function onEnded({ from, reason }) {
-  if (call?.contactId !== from) return;
+/** @param {{from: string, reason?: string | null, callId?: string | null}} news */
+export function onEnded({ from, reason, callId }) {
+  if (call?.contactId !== from || (callId && callId === lastCallId)) return;
   const name = call.name;
   close();
   const sentences = new Map([
@@ -289,4 +292,7 @@ export function onEnded({ from, reason }) {
 export const currentCall = () => call;
 
 part("#end-call").addEventListener("click", () => void finish("ended"));
-addEventListener("pagehide", () => call && tell("end_call", { to: call.contactId, reason: "ended" }));
+addEventListener(
+  "pagehide",
+  () => call && tell("end_call", { to: call.contactId, reason: "ended", callId: call.callId }),
+);
