@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -201,6 +202,42 @@ def test_a_thumbnail_of_too_many_pixels_is_not_decoded(pair: Pair, site: Server)
 
 # Lossless WebP of 16383 × 16383 pixels of one colour, which decode to a gigabyte.
 BOMB = b"RIFF\x1c\x00\x00\x00WEBPVP8L\x0f\x00\x00\x00\x2f\xfe\xbf\xff\x0f\x00\x07\x10\xfd\x8f\xfe\x07\x22\xa2\xff\x01"
+
+
+SHAPES: list[tuple[str, dict[str, Any]]] = [
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("JPEG", {"exif": b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00" + b"\x00" * 300}),
+    ("PNG", {}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("WEBP", {}),
+    ("WEBP", {"lossless": True}),
+    ("WEBP", {"exif": b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00"}),
+    ("AVIF", {}),
+]
+
+
+@pytest.mark.parametrize(("shape", "options"), SHAPES, ids=[f"{name} {list(more)}" for name, more in SHAPES])
+def test_the_pixels_of_a_picture_are_known_before_it_is_decoded(
+    pair: Pair, shape: str, options: dict[str, Any]
+) -> None:
+    mara, _ = pair
+    made = io.BytesIO()
+    Image.linear_gradient("L").resize((37, 23)).convert("RGB").save(made, shape, **options)
+    assert mara.page.evaluate(PIXELS, list(made.getvalue())) == [37 * 23, 37 * 23]
+    assert mara.page.evaluate(PIXELS_OF, list(made.getvalue()[:8])) is None, "too short to say"
+
+
+PIXELS_OF = """async (bytes) => {
+  const { pixelsOf } = await import("/static/js/pixels.js");
+  const pixels = pixelsOf(new Uint8Array(bytes));
+  return Number.isFinite(pixels) ? pixels : null;
+}"""
+PIXELS = f"""async (bytes) => {{
+  const {{ width, height }} = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+  return [await ({PIXELS_OF})(bytes), width * height];
+}}"""
 
 
 @pytest.mark.parametrize(
