@@ -251,6 +251,24 @@ def test_a_unit_that_ends_in_order_answers_what_it_took_and_sends_its_people_on(
     assert mara.send(jonas, sealed())["ok"]
 
 
+def test_what_nginx_says_by_itself_has_the_form_of_all_errors(fleet: Fleet) -> None:
+    large = fleet.ask("POST", "/api/auth/login", data=b"x" * 1_100_000)
+    assert (large.status_code, large.json()["code"]) == (413, "too_large")
+    for index in range(2):
+        fleet.cluster.end(f"unit{index}")
+    try:
+        busy = fleet.ask("GET", "/api/chat/contacts")
+        assert (busy.status_code, busy.json()["code"]) == (503, "busy")
+        assert busy.headers["Retry-After"] == str(busy.json()["retryAfter"])
+        page = fleet.ask("GET", "/", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (page.status_code, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+        assert "tries again by itself" in page.text
+    finally:
+        for unit in fleet.units:
+            unit.start()
+    wait_until(lambda: fleet.ask("GET", "/").ok, "nginx to try them again")
+
+
 def test_two_browsers_come_back_by_nginx_when_their_units_are_replaced_one_by_one(
     fleet: Fleet, browser: Browser
 ) -> None:
