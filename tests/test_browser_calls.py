@@ -77,6 +77,19 @@ def test_a_call_that_begins_while_the_other_is_asked_for_the_microphone_is_one_c
     wait_for_sound(mara, jonas)
 
 
+def test_a_call_that_is_answered_while_the_browser_asks_for_another_one_is_taken(idle: Pair) -> None:
+    mara, jonas = idle
+    jonas.page.evaluate(SLOW_MICROPHONE)
+    jonas.page.evaluate("document.querySelector('#start-call').click()")
+    ring(mara, jonas)
+    answer(jonas)
+    expect(jonas.page.locator("#incoming-call")).to_be_hidden()
+    jonas.page.evaluate("permit()")
+    for one in idle:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+
+
 def test_a_caller_who_gives_up_while_the_other_is_asked_for_the_microphone_leaves_no_call(idle: Pair) -> None:
     mara, jonas = idle
     ring(mara, jonas)

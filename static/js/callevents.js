@@ -1,7 +1,7 @@
 // Calls that come in: ringing until they are answered, declined or gone; and the events of all calls.
 
 import { endAt, nameOf } from "./callends.js";
-import { prepare, release } from "./callmedia.js";
+import { isAsking, prepare, release } from "./callmedia.js";
 import { begin, currentCall, onAccepted, onCandidate, onEnded, onOfferInCall, sendAnswer, start } from "./calls.js";
 import * as view from "./callview.js";
 import { OpenFault } from "./crypto.js";
@@ -68,11 +68,26 @@ async function answer() {
   waiting.accepted = true;
   clearTimeout(waiting.timer);
   view.hideIncoming();
-  const means = await prepare();
-  if (ringing !== waiting) return means ? release(means.stream) : undefined;
-  if (means) return take(waiting, means);
-  stopRinging();
-  await endAt(waiting.contactId, "unable", waiting.callId);
+  if (!isAsking()) await proceed(await prepare(), "");
+}
+
+/**
+ * The browser's question is answered: for the call that was accepted meanwhile, or the one that somebody wants to make.
+ * @param {import("./callmedia.js").Means | null} means
+ * @param {string} contactId whom to call; empty for nobody
+ */
+async function proceed(means, contactId) {
+  const waiting = ringing?.accepted || ringing?.contactId === contactId ? ringing : null;
+  if (waiting && means) {
+    await take(waiting, means);
+  } else if (waiting?.accepted) {
+    stopRinging();
+    await endAt(waiting.contactId, "unable", waiting.callId);
+  } else if (means && (!contactId || ringing || currentCall())) {
+    release(means.stream);
+  } else if (means) {
+    await start(contactId, means);
+  }
 }
 
 /** @param {Ringing} waiting @param {import("./callmedia.js").Means} means */
@@ -112,13 +127,7 @@ function missed(from) {
 /** Call a contact, or answer when they are calling. @param {string} contactId */
 export async function callOrAnswer(contactId) {
   if (ringing?.contactId === contactId) return answer();
-  if (currentCall()) return;
-  const means = await prepare();
-  if (!means) return;
-  // They may have called while the browser asked.
-  if (ringing?.contactId === contactId) await take(ringing, means);
-  else if (ringing || currentCall()) release(means.stream);
-  else await start(contactId, means);
+  if (!currentCall() && !isAsking()) await proceed(await prepare(), contactId);
 }
 
 /** What the server may tell about calls, by event. @type {Record<string, (...news: any[]) => void | Promise<void>>} */

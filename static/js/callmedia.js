@@ -11,6 +11,9 @@ const NO_RELAY =
 
 let isPreparing = false;
 
+/** Whether the browser still asks for the microphone. */
+export const isAsking = () => isPreparing;
+
 /** @param {unknown} fault */
 function explain(fault) {
   if (!(fault instanceof DOMException)) throw fault;
@@ -51,9 +54,8 @@ export function release(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
-/** @returns {Promise<Means | null>} null when a call cannot begin, and the banner says why, or while another one is being prepared */
+/** @returns {Promise<Means | null>} null when a call cannot begin, and the banner says why */
 export async function prepare() {
-  if (isPreparing) return null; // a second press, while the browser still asks for the microphone
   isPreparing = true;
   try {
     const configuration = await iceConfiguration(chose("relayOnly"));
