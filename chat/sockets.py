@@ -6,13 +6,17 @@ that was accepted, only what is needed later is kept.
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flask import Flask
+from flask_socketio import ConnectionRefusedError as ConnectionRefused
 from flask_socketio import SocketIO
 from werkzeug.wsgi import get_current_url
+
+log = logging.getLogger("sotto")
 
 NAMESPACE = "/"
 ORIGIN = "sotto.origin"
@@ -55,6 +59,8 @@ class Sockets(SocketIO):  # type: ignore[misc]
             _event.reset(token)
 
     def _connect(self, handler: Any, namespace: str, sid: str, handshake: Handshake, *args: Any) -> Any:
+        if ORIGIN in handshake:  # admitted once already: its handshake is not kept, and nobody honest asks twice
+            raise ConnectionRefused("Open another line to come again.")
         kept = _kept(handshake["flask.app"], get_current_url(handshake, host_only=True).rstrip("/"))
         token = _event.set(Event(sid, kept[ORIGIN]))
         try:
@@ -67,6 +73,24 @@ class Sockets(SocketIO):  # type: ignore[misc]
 
 
 socketio = Sockets()
+
+
+def is_open(sid: str) -> bool:
+    """Whether the line of a socket is still there."""
+    server = socketio.server
+    line = server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, NAMESPACE))
+    return line is not None and not line.closed
+
+
+def end_line(eio_sid: str) -> None:
+    """End the line of an Engine.IO session, without waiting for the poll that fetches its end: it may never come."""
+    line = socketio.server.eio.sockets.pop(eio_sid, None)
+    if line is None:
+        return
+    try:
+        line.close(wait=False)
+    except Exception:
+        log.exception("ending a line")
 
 
 def caller() -> str:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser import Enter, Person, connect
 from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import HOUSE, Server
-from tests.wire import Wire
+from tests.wire import Wire, shorten
 
 pytest_plugins = ["tests.doorway"]
 
@@ -49,18 +49,6 @@ def test_a_declined_call_says_so(phones: Pair) -> None:
     wait_for_end(mara, jonas)
 
 
-def shorten(person: Person, name: str) -> None:
-    """Serve somebody the module of calls as it is, but for one time in ms, which becomes three seconds."""
-
-    def serve(route: Route) -> None:
-        served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
-        text, found = re.subn(rf"{name} = [\d_]+", f"{name} = 3_000", served.text())
-        assert found == 1, name
-        route.fulfill(response=served, body=text)
-
-    person.page.route(re.compile(r"/js/calls\.\w+\.js"), serve)
-
-
 def test_callers_ring_and_look_for_a_way_as_long_as_agreed() -> None:
     text = (HOUSE / "static/js/calls.js").read_text()
     assert re.findall(r"const (RING_MS|CONNECT_MS) = ([\d_]+);", text) == [
@@ -71,7 +59,7 @@ def test_callers_ring_and_look_for_a_way_as_long_as_agreed() -> None:
 
 def test_a_call_that_nobody_answers_ends_and_is_a_line_in_the_history(phones: Pair) -> None:
     mara, jonas = phones
-    shorten(mara, "RING_MS")
+    shorten(mara, "calls", "RING_MS")
     ring(mara, jonas)
     expect(mara.banner).to_contain_text(f"{jonas.username} did not answer.")
     expect(jonas.page.locator(".message", has_text=MISSED)).to_have_count(1)
@@ -196,7 +184,7 @@ def test_a_description_that_cannot_be_read_ends_the_call_and_closes_the_micropho
 
 def test_a_call_that_finds_no_way_says_so_and_ends(phones: Pair) -> None:
     mara, jonas = phones
-    shorten(jonas, "CONNECT_MS")
+    shorten(jonas, "calls", "CONNECT_MS")
     offered = mara.page.evaluate(OFFER)
     hostile_offer(mara, jonas, offered)
     answer(jonas)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser import Enter, Person, connect
 from tests.doorway import doorway
 from tests.people import Server
-from tests.wire import Wire
+from tests.wire import Wire, shorten
 
 pytest_plugins = ["tests.doorway"]
 
@@ -160,6 +160,27 @@ def test_what_was_lost_on_the_way_here_comes_in_order_when_the_line_is_back(fres
     wire.cut()
     expect(mara.page.locator(".message .body")).to_have_text(words)
     expect(mara.banner).to_be_hidden()
+
+
+@pytest.mark.parametrize("answer", ["", '44{"message":"The server is busy."}'])
+def test_who_is_not_let_in_at_once_comes_again(fresh: Pair, answer: str) -> None:
+    mara, jonas = fresh
+    shorten(mara, "wire", "ADMISSION_MS")
+    wire = Wire(mara)
+    turned_away: list[str] = []
+
+    def turn_away(frame: str) -> str:
+        if not frame.startswith("40") or len(turned_away) == 2:
+            return frame
+        turned_away.append(frame)
+        return answer or "6"  # a frame that means nothing
+
+    wire.alters = turn_away
+    wire.cut()
+    mara.until(lambda: len(turned_away) == 2, "two refusals")
+    jonas.write("are you there?")
+    mara.open_chat(jonas)
+    expect(mara.message("are you there?")).to_have_count(1)
 
 
 def test_a_message_that_was_lost_on_the_way_here_is_asked_for_when_the_next_one_comes(fresh: Pair) -> None:

@@ -241,6 +241,7 @@ def test_without_redis_messages_are_kept_and_with_it_back_everybody_asks_for_the
 def test_a_unit_that_ends_in_order_answers_what_it_took_and_sends_its_people_on(fleet: Fleet, apart: Pair) -> None:
     mara, jonas = apart
     sent = [mara.send(jonas, sealed()) for _ in range(5)]
+    fleet.units[0].ask("GET", "/socket.io/?EIO=4&transport=polling")  # and never again: nobody waits for its poll
     fleet.cluster.signal("unit0", signal.SIGTERM)
     wait_until(lambda: mara.line.ended, "to be told to hang up")
     assert mara.line.frames[-1] == "1", "Engine.IO's end: clients come again by themselves"

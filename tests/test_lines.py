@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import uuid
@@ -98,6 +99,17 @@ def raw(person: Person) -> websocket.WebSocket:
     while not str(open_socket.recv()).startswith("40"):
         pass
     return open_socket
+
+
+def test_who_asks_to_be_let_in_twice_on_one_line_is_told_to_open_another(pair: tuple[Person, Person]) -> None:
+    line = raw(pair[0])
+    line.send("41")
+    line.send(f'40{{"token":"{pair[0].token}"}}')
+    frame = ""
+    while not frame.startswith("44"):
+        frame = str(line.recv())
+    assert json.loads(frame[2:])["message"] == "Open another line to come again."
+    line.close()
 
 
 def test_a_ping_is_answered_and_so_is_a_close(pair: tuple[Person, Person]) -> None:
@@ -237,16 +249,22 @@ def memory_mib(production: Production) -> float:
 def test_who_pings_and_does_not_read_fills_no_memory(production: Production, pair: tuple[Person, Person]) -> None:
     mara, _ = pair
     url = f"{production.origin.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
-    deaf = websocket.create_connection(url, sockopt=NARROW, timeout=PATIENCE_S)
     before = memory_mib(production)
-    for _ in range(100_000):
-        deaf.ping(b"x" * 125)
+    deaf: list[websocket.WebSocket] = []
+    while len(deaf) < 4:
+        deaf.append(websocket.create_connection(url, sockopt=NARROW, timeout=2))
+        with contextlib.suppress(websocket.WebSocketTimeoutException):  # so full that not even acknowledgements pass
+            for _ in range(25_000):
+                deaf[-1].ping(b"x" * 125)
     assert mara.line.refused("no such event") == "bad_request", "others are served"
     assert memory_mib(production) - before < 5
-    deaf.close(timeout=0)
+    for line in deaf:
+        line.close(timeout=0)
 
 
 def test_who_tells_no_name_may_not_stay(production: Production) -> None:
+    for _ in range(8):  # whose end nobody will ever fetch
+        production.ask("GET", "/socket.io/?EIO=4&transport=polling")
     url = f"{production.origin.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     nameless = websocket.create_connection(url, timeout=2 * PATIENCE_S)
     nameless.recv()

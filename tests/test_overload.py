@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from chat import embedded_db, history
 from chat.models import now
 from tests.chaos.cable import Cable
 from tests.conftest import BUSY
+from tests.line import ConnectRefused, Line
 from tests.people import Person, Server
 from tests.seals import sealed
 from tests.waiting import wait_until
@@ -70,6 +72,25 @@ def test_without_its_database_sotto_says_busy_and_goes_on_when_it_is_back(
         assert answer["error"]["code"] == "busy"
     assert [one["text"] for one in jonas.messages(mara)][1:] == [message["text"]]
     assert jonas.line.wait_for("receive_message", count=2)["text"] == message["text"]
+
+
+def test_who_comes_while_the_database_hangs_is_told_so_and_is_let_in_when_it_is_back(
+    mates: tuple[Person, Person], cable: Cable, dependent: Server
+) -> None:
+    mara, _ = mates
+    cable.freeze()
+    with pytest.raises(ConnectRefused, match="busy"):
+        Line(dependent.origin, {"token": mara.token})
+    cable.heal()
+
+    def come() -> Line | None:
+        with contextlib.suppress(ConnectRefused):
+            return Line(dependent.origin, {"token": mara.token})
+        return None
+
+    line = wait_until(come, "to be let in")
+    assert line.ask("user_connected", mara.id)["ok"]
+    line.close()
 
 
 def test_a_message_whose_write_seemed_to_fail_is_told_like_any_other(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import WebSocketRoute
+from playwright.sync_api import Route, WebSocketRoute
 
 from tests.browser import Person
 
@@ -51,3 +51,15 @@ class Wire:
         """End a line, the newest by default; its page comes back by itself, to a wire that loses nothing."""
         self.loses = lambda _: False
         self._pages[number].close(code=1011)
+
+
+def shorten(person: Person, module: str, name: str) -> None:
+    """Serve somebody a module as it is, but for one time in ms, which becomes three seconds."""
+
+    def serve(route: Route) -> None:
+        served = route.fetch(headers=route.request.headers | {"accept-encoding": "identity"})
+        text, found = re.subn(rf"{name} = [\d_]+", f"{name} = 3_000", served.text())
+        assert found == 1, name
+        route.fulfill(response=served, body=text)
+
+    person.page.route(re.compile(rf"/js/{module}\.\w+\.js"), serve)

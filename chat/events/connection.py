@@ -15,14 +15,14 @@ from jwt.exceptions import PyJWTError
 
 from chat import accounts, contacts, history, metrics
 from chat.edge import origin
-from chat.errors import Refusal
+from chat.errors import Refusal, as_refusal
 from chat.events.calls import on_socket_closed
 from chat.events.door import deduplicating_room_of, on, presence, refuse_unknown, room_of
 from chat.extensions import socketio
 from chat.models import User, iso, now
 from chat.presence import Identity, Presence
 from chat.schemas import UserConnected
-from chat.sockets import NAMESPACE, caller, emit
+from chat.sockets import NAMESPACE, caller, emit, end_line, is_open
 
 log = logging.getLogger("sotto")
 
@@ -85,7 +85,20 @@ def _show_contacts(me: Identity) -> None:
 
 
 def connect(auth: Any = None) -> None:
-    """Admit a socket whose token is good; its room, presence and contacts are settled before anything else."""
+    """Admit a socket whose token is good; what keeps Sotto from it is said, and the client comes again."""
+    try:
+        _admit(auth)
+    except Exception as fault:
+        presence().leave(caller())
+        metrics.SOCKETS.set(len(presence()))
+        if isinstance(fault, ConnectionRefused):
+            raise
+        refusal = as_refusal(fault)
+        raise ConnectionRefused(refusal.message, refusal.body()) from fault
+
+
+def _admit(auth: Any) -> None:
+    """Let a socket in: its room, presence and contacts are settled before anything else."""
     me = _identity_of(_token_of(auth))
     join_room(room_of(me.custom_id))
     if heart := current_app.extensions["sotto_heart"]:
@@ -93,9 +106,10 @@ def connect(auth: Any = None) -> None:
     first = presence().enter(caller(), me)
     metrics.SOCKETS.set(len(presence()))
     if accounts.is_revoked(me.jti):  # logged out between the check above and the entry: nobody would close it
-        presence().leave(caller())
         raise ConnectionRefused("Authentication error: Invalid token")
     _show_contacts(me)
+    if not is_open(caller()):  # it went while the database was asked, and nobody would note that any more
+        raise ConnectionRefused("The line is gone.")
     if first:
         _announce(me.custom_id, True)
 
@@ -161,10 +175,7 @@ def _sweep_strangers() -> None:
         socketio.sleep(EXPIRY_SWEEP_S)
         nameless = {sid for sid in list(server.eio.sockets) if not server.manager.sid_from_eio_sid(sid, NAMESPACE)}
         for sid in nameless & known:
-            try:
-                server.eio.disconnect(sid)
-            except Exception:
-                log.exception("ending a stranger's line")
+            end_line(sid)
         known = nameless - known
 
 

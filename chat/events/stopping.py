@@ -8,6 +8,7 @@ from flask import Flask
 
 from chat.extensions import socketio
 from chat.shared import RedisError
+from chat.sockets import end_line
 
 log = logging.getLogger("sotto")
 
@@ -25,7 +26,8 @@ def _finish(app: Flask) -> None:
     app.extensions["sotto_delivery"].drain(app.config["COMMIT_TIMEOUT_S"])
     socketio.sleep(ACCEPTING_S)
     # The line is closed and not the Socket.IO session: clients take that for a fault and come again by themselves.
-    socketio.server.eio.disconnect()
+    for eio_sid in list(socketio.server.eio.sockets):
+        end_line(eio_sid)
     if workers := app.extensions["sotto_workers"]:
         try:
             workers.leave()

@@ -3,6 +3,9 @@
 import { io } from "socket.io-client";
 
 const ANSWER_MS = 15_000;
+// A server whose database hangs takes the line and says nothing; it is called again.
+const ADMISSION_MS = 20_000;
+const PAUSE_MS = 2000;
 
 /** A request that failed: `code` as the server names it, or "offline" / "timeout" when nobody knows how it went. */
 export class WireFault extends Error {
@@ -70,8 +73,17 @@ export function tell(event, payload) {
   if (socket.connected) socket.emit(event, payload, () => {});
 }
 
+let admission = 0;
+socket.io.on("open", () => {
+  admission = setTimeout(() => socket.io.engine.close(), ADMISSION_MS);
+});
+socket.io.on("close", () => clearTimeout(admission));
+socket.on("connect", () => clearTimeout(admission));
 socket.on("connect_error", (fault) => {
+  clearTimeout(admission);
   if (fault.message.startsWith("Authentication error")) location.assign("/");
+  // Refused for another reason, Socket.IO does not come back by itself.
+  else if (!socket.active) setTimeout(connect, PAUSE_MS * (1 + Math.random()));
 });
 socket.on("logged_out", () => location.assign("/"));
 socket.on("disconnect", (reason) => {
