@@ -32,6 +32,8 @@ DRAIN_LOOK_S = 0.02
 # By how much the clocks of machines that run NTP may differ, generously.
 CLOCK_SKEW_S = 10
 DUPLICATE_KEY = 11000
+# What a repeat has to agree in with what is stored.
+WHAT_IS_SAID = ("receiver", "type", "text", "file_url", "file_name")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class _Waiting:
 
     def settle(self, row: Row, fresh: bool) -> None:
         """Answer with the stored row; a repeat that differs from what is stored is a conflict."""
-        if row["receiver"] != self.draft.receiver or row["text"] != self.draft.text:
+        if any(row.get(name) != getattr(self.draft, name) for name in WHAT_IS_SAID):
             self.done.set_exception(Refusal("conflict", "Another message was sent under this clientId."))
         else:
             self.done.set_result((row, fresh))
@@ -103,7 +105,7 @@ class Delivery:
 
         Raises Refusal: not_found (no such receiver), forbidden (no keys exchanged), validation, conflict, busy.
         """
-        self._check_receiver(draft)
+        self.check_receiver(draft)
         waiting = _Waiting(draft, time.monotonic() + self._timeout)
         self._ensure_writer()
         try:
@@ -127,7 +129,8 @@ class Delivery:
         while self._unanswered and time.monotonic() < deadline:
             time.sleep(DRAIN_LOOK_S)
 
-    def _check_receiver(self, draft: Draft) -> None:
+    def check_receiver(self, draft: Draft) -> None:
+        """Raise Refusal validation, not_found or forbidden when this sender may not write to this receiver."""
         if draft.receiver == draft.sender:
             raise Refusal("validation", "You cannot write to yourself.", errors={"receiverId": "It is you."})
         if draft.receiver not in self._receivers:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from chat.errors import Refusal
@@ -19,6 +19,7 @@ Row = dict[str, Any]
 # Numbers are given out without holes but for writes that failed; a few windows reach over any of those.
 WINDOWS = 8
 ROWS_AT_ONCE = 100
+BATCH = 32  # of the largest messages, about a page
 # A page ends when it has this many bytes of ciphertext, however many messages that are: it is in memory as a whole.
 PAGE_BYTES = 4 << 20
 HOLES_KNOWN = 10_000
@@ -54,34 +55,34 @@ def has_any(me: str) -> bool:
     return Conversation.objects(members=me).only("pair").first() is not None
 
 
-def _window(pair: str, after: int, upto: int) -> list[Row]:
+def _window(pair: str, after: int, upto: int, direction: int) -> Iterator[Row]:
     found = Message._get_collection().find({"conversation": pair, "seq": {"$gt": after, "$lte": upto}})
-    return list(found.sort("seq", 1))
+    with found.sort("seq", direction).batch_size(BATCH) as rows:
+        yield from rows
+
+
+def _until_full(windows: Iterator[Iterator[Row]], limit: int) -> list[Row]:
+    """The first rows of all windows: up to `limit` of them, and about PAGE_BYTES."""
+    rows: list[Row] = []
+    size = 0
+    for row in chain.from_iterable(windows):
+        rows.append(row)
+        size += len(row["text"])
+        if len(rows) == limit or size >= PAGE_BYTES:
+            break
+    return rows
 
 
 def _upwards(pair: str, after: int, upto: int, limit: int) -> list[Row]:
-    """The first rows beyond `after`: up to `limit` of them, and about PAGE_BYTES."""
-    rows: list[Row] = []
-    size = 0
-    while after < upto and len(rows) < limit and size < PAGE_BYTES:
-        window = _window(pair, after, min(after + min(limit, ROWS_AT_ONCE), upto))
-        rows += window
-        size += sum(len(row["text"]) for row in window)
-        after += min(limit, ROWS_AT_ONCE)
-    return rows[:limit]
+    """The first rows beyond `after`."""
+    step = min(limit, ROWS_AT_ONCE)
+    return _until_full((_window(pair, at, min(at + step, upto), 1) for at in range(after, upto, step)), limit)
 
 
 def _downwards(pair: str, after: int, upto: int, limit: int) -> list[Row]:
-    """The last rows up to `upto`, in seq order: up to `limit` of them beyond `after`, and about PAGE_BYTES."""
-    rows: list[Row] = []
-    size = 0
-    while upto > after and len(rows) < limit and size < PAGE_BYTES:
-        step = min(limit, ROWS_AT_ONCE)
-        window = _window(pair, max(after, upto - step), upto)
-        rows = window + rows
-        size += sum(len(row["text"]) for row in window)
-        upto -= step
-    return rows[-limit:]
+    """The last rows beyond `after` and up to `upto`, in seq order."""
+    step = min(limit, ROWS_AT_ONCE)
+    return _until_full((_window(pair, max(after, at - step), at, -1) for at in range(upto, after, -step)), limit)[::-1]
 
 
 def _page(pair: str, last: int, before: int | None, after: int | None, limit: int) -> list[Row]:
@@ -131,6 +132,7 @@ class Missed:
     """One conversation's news: the other member, receipts of both, and the rows beyond the cursor that are settled.
 
     `up_to` is the newest settled seq: below it every number is a message that is there, or one that never will be.
+    `more` tells that there are further rows beyond it, which did not fit.
     """
 
     contact: str
@@ -138,6 +140,7 @@ class Missed:
     delivered: dict[str, int]
     read: dict[str, int]
     rows: list[Row]
+    more: bool
 
 
 class Holes:
@@ -181,11 +184,11 @@ def missed(me: str, cursors: dict[str, int], void_after: timedelta) -> Iterator[
         stands = _standing(conversation)
         cursor = cursors.get(contact, stands.delivered.get(me, 0))
         start = max(cursor, stands.last_seq - SYNC_LIMIT)
-        rows = _downwards(conversation.pair, start, stands.last_seq, SYNC_LIMIT) if stands.last_seq > start else []
-        if sum(len(row["text"]) for row in rows) >= PAGE_BYTES:
-            start = rows[0]["seq"] - 1  # what is older is read as history
+        rows = _upwards(conversation.pair, start, stands.last_seq, SYNC_LIMIT)
         up_to = settled(rows, start, void_after, partial(holes.known_for, conversation.pair))
-        yield Missed(contact, up_to, stands.delivered, stands.read, [row for row in rows if row["seq"] <= up_to])
+        more = up_to > start and up_to == rows[-1]["seq"] < stands.last_seq
+        there = [row for row in rows if row["seq"] <= up_to]
+        yield Missed(contact, up_to, stands.delivered, stands.read, there, more)
 
 
 def acknowledge(receiver: str, sender: str, up_to_seq: int, *, read: bool) -> int | None:

@@ -46,6 +46,10 @@ class Presence:
             del self._people[identity.custom_id]
             return identity, True
 
+    def sockets_of(self, custom_id: str) -> int:
+        """How many sockets this person has open at this worker."""
+        return len(self._people.get(custom_id, ()))
+
     def who(self, sid: str) -> Identity | None:
         """Whose socket this is."""
         return self._sockets.get(sid)

@@ -143,6 +143,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("LOOKUP_LIMIT", "60 per minute", "rate", "Searches for a contact id by one account.", _rate),
     Setting("HISTORY_LIMIT", "240 per minute", "rate", "Pages of history read by one account.", _rate),
+    Setting("SOCKETS_PER_PERSON", "50", "sockets", "Tabs and other clients of one account at one worker.", _whole(1)),
     Setting("EVENTS_PER_SECOND", "10", "events/s", "Socket events of one kind from one account.", _whole(1)),
     Setting("SIGNALS_PER_SECOND", "50", "events/s", "Call signalling events of one kind from one account.", _whole(1)),
     Setting("MAX_TEXT_KIB", "124", "KiB", "The largest `text` of a message.", _whole(1)),

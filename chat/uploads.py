@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import random
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -31,6 +33,9 @@ REFERENCES_KEPT = 1000
 # A client uploads before it sends; a day covers a night without a network in between.
 UNREFERENCED_FOR = timedelta(days=1)
 SWEEP_EVERY_S = 3600
+# How often room is looked for that other uploads of the same person may give back, and how long in between at most.
+ATTEMPTS = 5
+PAUSE_S = 0.2
 SWEPT_AT_ONCE = 500
 
 log = logging.getLogger("sotto.uploads")
@@ -48,11 +53,14 @@ def _pending() -> Any:
     return mongoengine.get_db()[f"{BUCKET}.pending"]
 
 
-def _spent(owner: str) -> int:
+def _spent(owner: str) -> tuple[int, int]:
+    """Bytes of somebody's day that are kept, and that are put aside for what comes."""
     since = now() - QUOTA_WINDOW
     kept = {"metadata.owner": owner, "uploadDate": {"$gt": since}}
     coming = {"owner": owner, "began": {"$gt": since}}
-    return _sum(_files(), kept) + _sum(_pending(), coming)
+    # In this order: what is kept in between was put aside before, and is counted twice rather than not at all.
+    put_aside = _sum(_pending(), coming)
+    return _sum(_files(), kept), put_aside
 
 
 def _sum(collection: Any, which: dict[str, Any]) -> int:
@@ -61,22 +69,35 @@ def _sum(collection: Any, which: dict[str, Any]) -> int:
     return int(found[0]["bytes"]) if found else 0
 
 
+def _put_aside(owner: str, size: int, quota: int) -> str:
+    """The name of an upload that is to come, its bytes noted; raises Refusal rate_limited when they are not left."""
+    for attempt in range(ATTEMPTS):
+        name = secrets.token_urlsafe(NAME_BYTES)
+        # Noted before it is added up, so that several at once cannot all find room for one.
+        _pending().insert_one({"_id": name, "owner": owner, "length": size, "began": now()})
+        kept, coming = _spent(owner)
+        if kept + coming <= quota:
+            return name
+        _pending().delete_one({"_id": name})
+        if kept + max(size, LEAST_COUNTED) > quota:
+            break
+        # Several that began at once stand in each other's way, though there is room for some of them.
+        time.sleep(random.uniform(0, PAUSE_S * (attempt + 1)))  # noqa: S311 -- nobody gains by guessing it
+    raise Refusal(
+        "rate_limited",
+        f"You have reached today's limit of {quota >> 20} MB of files. It frees itself within a day.",
+        retry_after=3600,
+    )
+
+
 @contextmanager
 def expected(owner: str, size: int, quota: int) -> Iterator[str]:
     """The unguessable name of an upload that comes now, with `size` bytes put aside of `owner`'s `quota` in 24 hours.
 
     Raises Refusal rate_limited when they are not left. If the block raises, nothing of the upload stays.
     """
-    name = secrets.token_urlsafe(NAME_BYTES)
-    # Noted before it is added up, so that several at once cannot all find room for one.
-    _pending().insert_one({"_id": name, "owner": owner, "length": size, "began": now()})
+    name = _put_aside(owner, size, quota)
     try:
-        if _spent(owner) > quota:
-            raise Refusal(
-                "rate_limited",
-                f"You have reached today's limit of {quota >> 20} MB of files. It frees itself within a day.",
-                retry_after=3600,
-            )
         yield name
     except BaseException:
         _chunks().delete_many({"files_id": name})  # what was written of it goes, too

@@ -31,6 +31,9 @@ TURN_S = 0.005
 # Beyond this, whoever is being answered waits until they have read; far beyond it, the line is cut.
 UNSENT_BYTES = 1 << 20
 MAX_UNSENT_BYTES = 8 << 20
+# Who is waited for and reads less than this in this time, is waited for no longer.
+STALL_S = 20.0
+STALL_BYTES = 16 * 1024
 # How long a line that the server closes may take to send what is left and to be closed by its other side.
 LINGER_S = 5.0
 LOOK_S = 0.05
@@ -223,7 +226,16 @@ class Line:
         self._write(frame(TEXT, data.encode()) if isinstance(data, str) else frame(BINARY, data))
         if self._unsent and len(self._unsent) > UNSENT_BYTES and self._worker is getcurrent():
             self._room = self._worker
+            self._hub.schedule_call_global(STALL_S, self._look_whether_it_reads, self._room, len(self._unsent))
             self._hub.switch()
+
+    def _look_whether_it_reads(self, waiting: Any, unsent: int) -> None:
+        if self._room is not waiting or self._unsent is None:
+            return
+        if len(self._unsent) > unsent - STALL_BYTES:
+            self._hang_up()
+        else:
+            self._hub.schedule_call_global(STALL_S, self._look_whether_it_reads, waiting, len(self._unsent))
 
     def _write(self, data: bytes) -> None:
         if self._unsent:

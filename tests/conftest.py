@@ -17,7 +17,7 @@ Join = Callable[..., Person]
 Serve = Callable[..., Server]
 
 # One test does in a second what a person does in a day; the limits have tests of their own.
-BUSY = {"EVENTS_PER_SECOND": "100000", "SIGNALS_PER_SECOND": "100000"}
+BUSY = {"EVENTS_PER_SECOND": "100000", "SIGNALS_PER_SECOND": "100000", "SOCKETS_PER_PERSON": "100000"}
 
 
 @pytest.fixture(scope="session")

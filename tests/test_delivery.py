@@ -135,6 +135,9 @@ def test_another_message_under_a_known_client_id_is_a_conflict(mara: Person, jon
     other_receiver = {"receiverId": third.id, "text": text, "clientId": client_id}
     assert mara.line.refused("send_message", other_text) == "conflict"
     assert mara.line.refused("send_message", other_receiver) == "conflict"
+    with_file = {"receiverId": jonas.id, "text": text, "clientId": client_id, "type": "file", "fileName": "plan.json"}
+    file = mara.ask("POST", "/api/upload", files={"file": ("sealed", b"sealed")}).json()
+    assert mara.line.refused("send_message", with_file | {"fileUrl": file["fileUrl"]}) == "conflict"
     assert [message["text"] for message in mara.messages(jonas)] == [text]
 
 

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
+import pytest
+
 from tests.conftest import Serve
+from tests.line import ConnectRefused
 from tests.people import Person
+from tests.waiting import wait_until
+
+
+def test_one_account_cannot_take_all_lines(serve: Serve) -> None:
+    server = serve(SOCKETS_PER_PERSON="3")
+    mara, other = Person(server), Person(server)
+    tabs = [mara.connect() for _ in range(3)]
+    with pytest.raises(ConnectRefused, match="too many tabs"):
+        mara.connect()
+    assert other.line.ask("user_connected", other.id)["ok"]
+    tabs[0].close()
+    wait_until(lambda: comes(mara), "room for another")
+
+
+def comes(person: Person) -> bool:
+    """Whether another socket of theirs is let in."""
+    with contextlib.suppress(ConnectRefused):
+        person.connect()
+        return True
+    return False
 
 
 def test_who_is_too_fast_is_told_to_wait_and_nobody_else_is(serve: Serve) -> None:

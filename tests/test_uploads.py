@@ -243,6 +243,7 @@ def test_a_name_that_nothing_has_is_not_found(server: Server, name: str) -> None
     ["https://evil.example/file", f"https://evil.example/uploads/{'A' * 32}", f"/uploads/{'A' * 32}", "/uploads/../x"],
 )
 def test_a_message_cannot_bring_a_file_that_is_not_here(mara: Person, jonas: Person, file_url: str) -> None:
+    mara.know(jonas)
     payload = {"receiverId": jonas.id, "text": sealed(), "type": "file", "fileUrl": file_url}
     assert mara.line.refused("send_message", payload) == "validation"
     assert mara.messages(jonas) == []
@@ -285,6 +286,18 @@ def test_a_file_no_message_brings_is_swept_after_a_day(mara: Person, jonas: Pers
     assert mara.server.database()["uploads.chunks"].count_documents({"files_id": forgotten}) == 0
     assert mara.ask("GET", f"/uploads/{sent}").content == b"sent"
     assert mara.ask("GET", f"/uploads/{young}").content == b"young"
+
+
+def test_a_message_that_is_refused_does_not_count_as_one_that_brings_a_file(
+    mara: Person, jonas: Person, join: Join
+) -> None:
+    name = name_of(kept(mara, b"sent"))
+    sent = mara.send(jonas, sealed(), type="file", fileUrl=f"/uploads/{name}")
+    stranger = join()
+    message = {"receiverId": stranger.id, "text": sealed(), "type": "file", "fileUrl": f"/uploads/{name}"}
+    assert jonas.line.refused("send_message", message) == "forbidden"
+    (file,) = owned(mara)
+    assert file["metadata"]["messages"] == [sent["id"]]
 
 
 def test_what_a_crash_left_of_an_upload_is_swept_when_it_is_old(server: Server) -> None:

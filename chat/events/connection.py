@@ -100,6 +100,8 @@ def connect(auth: Any = None) -> None:
 def _admit(auth: Any) -> None:
     """Let a socket in: its room, presence and contacts are settled before anything else."""
     me = _identity_of(_token_of(auth))
+    if presence().sockets_of(me.custom_id) >= current_app.config["SOCKETS_PER_PERSON"]:
+        raise Refusal("rate_limited", "Sotto is open in too many tabs. Close some of them.")
     join_room(room_of(me.custom_id))
     if heart := current_app.extensions["sotto_heart"]:
         heart.start()
@@ -131,10 +133,11 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
     socketio.server.enter_room(caller(), deduplicating_room_of(me.custom_id))
     standing: dict[str, dict[str, int]] = {}
     void_after = current_app.extensions["sotto_delivery"].void_after
-    size = 0
+    size, more = 0, False
     for news in history.missed(me.custom_id, sent["sync"], void_after):
         if size > SYNC_BYTES:
             return {"standing": standing, "more": True}
+        more = more or news.more
         size += sum(len(row["text"]) for row in news.rows)
         for row in news.rows:
             incoming = row["receiver"] == me.custom_id
@@ -145,7 +148,7 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
             "read": news.read.get(news.contact, 0),
             "readByMe": news.read.get(me.custom_id, 0),
         }
-    return {"standing": standing}
+    return {"standing": standing, "more": True} if more else {"standing": standing}
 
 
 def _end_sockets(sids: list[str]) -> None:

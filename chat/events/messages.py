@@ -24,11 +24,12 @@ def _send(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("forbidden", "senderId is not yours.")
     sent["client_id"] = sent["client_id"] or str(uuid.uuid4())  # without one, a repeat is a new message
     draft = Draft(sender=me.custom_id, **sent)
+    delivery: Delivery = current_app.extensions["sotto_delivery"]
     if draft.file_url is not None:
         name = uploads.name_in(draft.file_url)
+        delivery.check_receiver(draft)  # nothing is noted of what is refused
         uploads.refer(name, draft.message_id)
         draft = replace(draft, file_url=name)
-    delivery: Delivery = current_app.extensions["sotto_delivery"]
     row, fresh = delivery.submit(draft)
     message = history.on_the_wire(row, origin())
     if fresh:

@@ -37,6 +37,12 @@ function onDisconnect() {
   forgetPresence();
 }
 
+/** A server that takes the line but not me says why. @param {any} fault */
+function onRefused({ message, data }) {
+  onDisconnect();
+  if (data?.code) sayWhile(message);
+}
+
 /** What was pressed did not reach the server; history that is loaded by itself has its own words. @param {Event} event */
 function onSendError(event) {
   const { elt } = /** @type {CustomEvent<{elt: Element}>} */ (event).detail;
@@ -75,7 +81,7 @@ async function start() {
   await startOutbox();
   on("connect", () => void onConnect());
   on("disconnect", onDisconnect);
-  on("connect_error", onDisconnect);
+  on("connect_error", onRefused);
   document.addEventListener("htmx:sendError", onSendError);
   connect();
   if (damaged.length > 0)
