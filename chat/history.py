@@ -132,11 +132,12 @@ class Missed:
     """One conversation's news: the other member, receipts of both, and the rows beyond the cursor that are settled.
 
     `up_to` is the newest settled seq: below it every number is a message that is there, or one that never will be.
-    `more` tells that there are further rows beyond it, which did not fit.
+    `more` tells that there are further rows beyond it, which did not fit; `last_seq` is the newest of all.
     """
 
     contact: str
     up_to: int
+    last_seq: int
     delivered: dict[str, int]
     read: dict[str, int]
     rows: list[Row]
@@ -183,12 +184,12 @@ def missed(me: str, cursors: dict[str, int], void_after: timedelta) -> Iterator[
         contact = next((member for member in conversation.members if member != me), me)
         stands = _standing(conversation)
         cursor = cursors.get(contact, stands.delivered.get(me, 0))
-        start = max(cursor, stands.last_seq - SYNC_LIMIT)
+        start = max(min(cursor, stands.last_seq), stands.last_seq - SYNC_LIMIT)
         rows = _upwards(conversation.pair, start, stands.last_seq, SYNC_LIMIT)
         up_to = settled(rows, start, void_after, partial(holes.known_for, conversation.pair))
         more = up_to > start and up_to == rows[-1]["seq"] < stands.last_seq
         there = [row for row in rows if row["seq"] <= up_to]
-        yield Missed(contact, up_to, stands.delivered, stands.read, there, more)
+        yield Missed(contact, up_to, stands.last_seq, stands.delivered, stands.read, there, more)
 
 
 def acknowledge(receiver: str, sender: str, up_to_seq: int, *, read: bool) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -183,6 +184,53 @@ def test_a_message_that_is_sent_again_by_somebody_on_the_way_is_refused(fresh: P
     mara.reload()
     mara.open_chat(jonas)
     expect(mara.page.locator(".message .body")).to_have_text(refused)
+
+
+def test_whose_word_it_was_cannot_be_changed_on_the_way(fresh: Pair, site: Server) -> None:
+    mara, jonas = fresh
+    mara.write("I will pay you 5000")
+    expect(jonas.message("I will pay you 5000")).to_have_count(1)
+    messages = site.database().messages
+    said = messages.find_one({"sender": mara.id})
+    turned = said | {"sender": jonas.id, "receiver": mara.id}
+    messages.update_one({"_id": said["_id"]}, {"$set": turned})
+    claims = "Refused: this message does not come from whom it is said to. Somebody on the way may be tampering."
+    repeats = "Refused: this repeats an earlier message. Somebody on the way may be tampering."
+    for refusal in (claims, repeats):
+        for one, other in ((mara, jonas), (jonas, mara)):
+            one.reload()
+            one.open_chat(other)
+            expect(one.page.locator(".message .body")).to_have_text([refusal])
+        # The id as well: it was kept with the IV.
+        messages.delete_many({"receiver": mara.id})
+        messages.insert_one(turned | {"_id": f"{jonas.id}:{uuid.uuid4()}"})
+
+
+def test_what_travels_in_clear_beside_a_file_is_not_believed(fresh: Pair, site: Server) -> None:
+    mara, jonas = fresh
+    jonas.write("ok then")
+    expect(mara.message("ok then")).to_have_count(1)
+    messages = site.database().messages
+    said = messages.find_one({"sender": jonas.id})
+    upload = jonas.page.evaluate(UPLOAD)
+    clear = {"type": "file", "file_url": upload.rpartition("/")[2], "file_name": "signed-contract.pdf"}
+    messages.update_one({"_id": said["_id"]}, {"$set": clear})
+    forged = said | clear | {"_id": f"{jonas.id}:{uuid.uuid4()}", "seq": 2, "text": ""}
+    messages.insert_one(forged)
+    mara.reload()
+    mara.open_chat(jonas)
+    damaged = "This message is damaged and cannot be opened."
+    expect(mara.page.locator(".message .body")).to_have_text([damaged, damaged])
+    expect(mara.page.get_by_text("signed-contract")).to_have_count(0)
+
+
+UPLOAD = """async () => {
+  const form = new FormData();
+  form.append("file", new Blob(["anything"]), "sealed");
+  const csrf = decodeURIComponent(/sotto_csrf=([^;]+)/.exec(document.cookie)[1]);
+  const answer = await fetch("/api/upload", { method: "POST", body: form, headers: { "X-CSRF-TOKEN": csrf } });
+  return (await answer.json()).fileUrl;
+}"""
 
 
 @pytest.mark.parametrize("kind", ["cut", "broken"])

@@ -60,6 +60,26 @@ def test_a_server_that_dies_and_comes_back_loses_and_doubles_nothing(browser: Br
             assert sorted(one.texts()) == sorted(shown)
 
 
+def test_a_server_that_was_put_back_is_noticed_and_what_comes_then_is_news(browser: Browser, mortal: Server) -> None:
+    with doorway(browser, mortal.origin) as enter:
+        mara, jonas = enter("mara"), enter("jonas")
+        connect(mara, jonas)
+        for one in (mara, jonas):
+            one.tolerate("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection")
+        for number in range(4):
+            jonas.write(f"word {number}")
+            expect(mara.message(f"word {number}")).to_have_count(1)
+        mara.until(lambda: (mara.kept("myContacts") or [{}])[0].get("lastSeq") == 4, "the newest number")
+        mortal.kill()
+        mortal.database().messages.delete_many({"sender": jonas.id, "seq": {"$gt": 2}})
+        mortal.start()
+        for one, other in ((mara, jonas), (jonas, mara)):
+            expect(one.banner).to_contain_text(f"no longer has messages with {other.username}")
+        jonas.write("another word")
+        for one in (mara, jonas):
+            expect(one.page.locator(".message .body")).to_have_text(["word 0", "word 1", "another word"])
+
+
 @pytest.fixture
 def fresh(enter: Enter) -> Pair:
     """Two with keys and an empty conversation."""

@@ -162,7 +162,7 @@ def test_who_was_away_gets_what_they_missed_in_order_and_once(mara: Person, jona
     assert line.all("receive_message") == [], "nothing is pushed before the client says what it has"
     standing = line.ask("user_connected", {"customId": jonas.id, "sync": {mara.id: 2}})["standing"]
     assert [message["text"] for message in line.all("receive_message")] == texts[2:]
-    assert standing[mara.id] == {"upToSeq": 5, "delivered": 0, "read": 0, "readByMe": 0}
+    assert standing[mara.id] == {"upToSeq": 5, "lastSeq": 5, "delivered": 0, "read": 0, "readByMe": 0}
     assert line.ask("user_connected", {"customId": jonas.id, "sync": {mara.id: 5}})["ok"]
     assert len(line.all("receive_message")) == 3
 
@@ -236,7 +236,7 @@ def test_what_is_read_is_delivered(mara: Person, jonas: Person) -> None:
     mara.send(jonas, sealed())
     jonas.line.ask("message_read", {"senderId": mara.id, "upToSeq": 1})
     standing = mara.line.ask("user_connected", {"customId": mara.id, "sync": {}})["standing"]
-    assert standing[jonas.id] == {"upToSeq": 1, "delivered": 1, "read": 1, "readByMe": 0}
+    assert standing[jonas.id] == {"upToSeq": 1, "lastSeq": 1, "delivered": 1, "read": 1, "readByMe": 0}
 
 
 @pytest.mark.parametrize("when", ["midway", "after"])

@@ -144,6 +144,7 @@ def _user_connected(me: Identity, sent: dict[str, Any]) -> dict[str, Any]:
             emit("receive_message" if incoming else "message_sent", history.on_the_wire(row, origin()))
         standing[news.contact] = {
             "upToSeq": news.up_to,
+            "lastSeq": news.last_seq,
             "delivered": news.delivered.get(news.contact, 0),
             "read": news.read.get(news.contact, 0),
             "readByMe": news.read.get(me.custom_id, 0),

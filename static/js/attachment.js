@@ -39,11 +39,13 @@ export const sealedPart = (caption, file) => JSON.stringify({ sotto: "file", cap
 /**
  * @param {string} text the opened text of a message, "" when it had none
  * @param {{type: string, fileUrl: string, fileName: string}} clear what travelled in clear
+ * @param {boolean} sealing whether both sides seal what is said about files: then nothing in clear is believed
  * @returns {Attachment | null} null when it is not well formed
  */
-export function readAttachment(text, { type, fileUrl, fileName }) {
+export function readAttachment(text, { type, fileUrl, fileName }, sealing) {
   const sealed = parse(text);
   if (sealed?.sotto !== "file") {
+    if (sealing) return null;
     const kind = type === "image" || type === "audio" || type === "video" ? type : "file";
     return {
       caption: text,

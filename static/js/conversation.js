@@ -8,7 +8,8 @@ import { markUpTo, openRows, place, rowForMessage, rowForOutgoing, rowOf, showOu
 import { messageIdOf, onOutgoing, waitingFor } from "./outbox.js";
 import { loadNewest, startPaging } from "./paging.js";
 import { part } from "./session.js";
-import { noteOwn, onMessages, onStanding, report } from "./sync.js";
+import { say } from "./status.js";
+import { noteOwn, onLoss, onMessages, onStanding, report } from "./sync.js";
 import { on } from "./wire.js";
 
 /** @typedef {import("./replay.js").ReplayGuard} ReplayGuard */
@@ -210,6 +211,11 @@ export function startConversation(replayGuard) {
   bindHeader();
   startPaging(onPage);
   onMessages((id, messages) => void onLive(id, messages));
+  onLoss((id) => {
+    const name = contactOf(read(), id)?.username ?? id;
+    say(`The server no longer has messages with ${name} that it had before. Ask who runs it.`, "bad");
+    if (id === contactId) void openConversation(id);
+  });
   onOutgoing((item) => void onOwn(item));
   onStanding((id, { delivered, read: readUpTo }) => {
     if (id === contactId) onStatus({ userId: id, upToSeq: delivered, status: "delivered" });

@@ -258,6 +258,9 @@ export function pairsOf(book, customId) {
   return [...(myPrivateKey && theirPublicKey ? [{ myPrivateKey, theirPublicKey }] : []), ...retired];
 }
 
+/** Whether the holder of a public key seals files in chunks, with their names inside. @param {string} publicKey JWK */
+export const sealsFiles = (publicKey) => (JSON.parse(publicKey).sotto?.files ?? 0) >= 2;
+
 /**
  * Make a pair the current one; the one before it is retired, so that what it sealed stays readable.
  * @param {Book} book

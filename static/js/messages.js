@@ -2,7 +2,7 @@
 
 import { isNoText, readAttachment } from "./attachment.js";
 import { envelopeIv, OpenFault, openText } from "./crypto.js";
-import { pairsOf, read } from "./keystore.js";
+import { pairsOf, read, sealsFiles } from "./keystore.js";
 import { writeText } from "./links.js";
 import { fromTemplate, me, part } from "./session.js";
 import { exactTime, timeOfDay } from "./times.js";
@@ -19,6 +19,7 @@ const REASONS = {
   damaged: "This message is damaged and cannot be opened.",
   other_keys: "This message was sent with other keys. If you have a backup of them, import it in the settings.",
   no_keys: "This message cannot be opened here: the keys are not in this browser.",
+  forged: "Refused: this message does not come from whom it is said to. Somebody on the way may be tampering.",
   replay: "Refused: this repeats an earlier message. Somebody on the way may be tampering.",
 };
 
@@ -115,7 +116,7 @@ export function markUpTo(list, upToSeq, status) {
  */
 export async function openRows(rows, contactId, guard) {
   const pairs = pairsOf(read(), contactId);
-  const opened = await Promise.all(rows.map((row) => openRow(row, pairs)));
+  const opened = await Promise.all(rows.map((row) => openRow(row, pairs, contactId)));
   const entries = opened.flatMap(({ iv }, index) => (iv ? [{ iv, messageId: rows[index]?.dataset.id ?? "" }] : []));
   const admitted = await guard.admit(contactId, entries);
   for (const [index, row] of rows.entries()) {
@@ -135,15 +136,21 @@ async function showAttachment(row, attachment, contactId) {
 /**
  * @param {HTMLElement} row
  * @param {import("./keystore.js").OpeningPair[]} pairs
+ * @param {string} contactId
  * @returns {Promise<Opened>}
  */
-async function openRow(row, pairs) {
+async function openRow(row, pairs, contactId) {
+  // An id begins with its author's; the replay guard keeps the id with the IV, so that neither can be another later.
+  const [author, ...rest] = (row.dataset.id ?? "").split(":");
+  const claimed = row.classList.contains("own") ? me.customId : contactId;
+  if (rest.length > 0 && author !== claimed) return { reason: "forged" };
   const { type = "text", text: envelope = "", fileUrl = "", fileName = "" } = row.dataset;
   try {
     const text = envelope || type === "text" ? await openText(pairs, envelope) : "";
     const iv = envelope ? { iv: envelopeIv(envelope) } : {};
     if (type === "text") return isNoText(text) ? { reason: "damaged" } : { text, ...iv };
-    const attachment = readAttachment(text, { type, fileUrl, fileName });
+    const sealing = pairs.length > 0 && pairs.every(({ theirPublicKey }) => sealsFiles(theirPublicKey));
+    const attachment = readAttachment(text, { type, fileUrl, fileName }, sealing);
     return attachment ? { text: attachment.caption, attachment, ...iv } : { reason: "damaged" };
   } catch (fault) {
     if (fault instanceof OpenFault) return { reason: fault.reason };

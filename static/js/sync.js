@@ -7,7 +7,7 @@ import { on, request, WireFault } from "./wire.js";
 /**
  * @typedef {{_id: string, seq: number, senderId: string, receiverId: string, type: string, text: string,
  *   fileUrl: string | null, fileName: string | null, createdAt: string}} WireMessage
- * @typedef {{upToSeq: number, delivered: number, read: number, readByMe: number}} Standing
+ * @typedef {{upToSeq: number, lastSeq: number, delivered: number, read: number, readByMe: number}} Standing
  */
 
 // Receipts are gathered for this long: one event for a burst of messages, not one each.
@@ -45,6 +45,9 @@ const messageListeners = [];
 /** @type {((contactId: string, standing: Standing) => void)[]} */
 const standingListeners = [];
 
+/** @type {((contactId: string) => void)[]} */
+const lossListeners = [];
+
 /** The other one of a message's two people. @param {WireMessage} message */
 export const contactIdOf = (message) => (message.senderId === me.customId ? message.receiverId : message.senderId);
 
@@ -52,6 +55,9 @@ export const contactIdOf = (message) => (message.senderId === me.customId ? mess
 export const onMessages = (listener) => messageListeners.push(listener);
 /** Called with where a conversation stands, after each sync. @param {(contactId: string, standing: Standing) => void} listener */
 export const onStanding = (listener) => standingListeners.push(listener);
+
+/** Called when the server has less of a conversation than it had. @param {(contactId: string) => void} listener */
+export const onLoss = (listener) => lossListeners.push(listener);
 
 /** @param {string} contactId */
 function cursorOf(contactId) {
@@ -213,6 +219,9 @@ export async function sync() {
     if (mine === syncs) syncing = false; // one on a line that was lost may fail long after the next began
   });
   const standings = /** @type {Record<string, Standing>} */ (answer.standing);
+  for (const [contactId, { lastSeq }] of Object.entries(standings)) {
+    if (lastSeq < (reached[contactId] ?? 0)) await goBack(contactId, lastSeq);
+  }
   for (const [contactId, { upToSeq }] of Object.entries(standings)) noteVoids(contactId, reached[contactId], upToSeq);
   drain(standings);
   for (const [contactId, standing] of Object.entries(standings)) {
@@ -225,6 +234,22 @@ export async function sync() {
   keepBeginnings();
   gapMs = buffered.length > 0 ? Math.min(gapMs * 2, GAP_MAX_MS) : GAP_MS;
   if (buffered.length > 0) askForGap();
+}
+
+/**
+ * The server was put back to an earlier state: what comes from there on is news, whatever its number was before.
+ * @param {string} contactId
+ * @param {number} lastSeq
+ */
+async function goBack(contactId, lastSeq) {
+  cursors.set(contactId, lastSeq);
+  ownBeyond.delete(contactId);
+  voided.delete(contactId);
+  await update((book) => {
+    const contact = contactOf(book, contactId);
+    if (contact) Object.assign(contact, { lastSeq, readSeq: Math.min(contact.readSeq ?? 0, lastSeq) });
+  });
+  for (const listener of lossListeners) listener(contactId);
 }
 
 /**
