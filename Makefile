@@ -1,6 +1,5 @@
 # Everything a developer of Sotto does: `make run` serves it, `make test` checks it; both set up what they need.
 PYTHON ?= python3
-PORT ?= 5000
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
 # Tests wait more than they compute: twice as many at once as a small machine has cores.
@@ -16,6 +15,7 @@ JS_INSTALLED := tests/js/node_modules/.installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+run: PORT ?= 5000
 run: $(INSTALLED) ## serve http://localhost:5000 (another port: make run PORT=8080) on the embedded database
 	@echo "Sotto: http://localhost:$(PORT)"
 	@exec $(BIN)/flask run --port $(PORT)
@@ -23,8 +23,9 @@ run: $(INSTALLED) ## serve http://localhost:5000 (another port: make run PORT=80
 test: tools lint ## every check and test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-cluster: tools $(INSTALLED) ## serve http://localhost:8080 from two units behind nginx, with Redis between them
-	@exec $(BIN)/python -m deploy.cluster
+cluster: PORT ?= 8080
+cluster: tools $(INSTALLED) ## serve http://localhost:8080 (another port: make cluster PORT=9090) from two units behind nginx, with Redis
+	@exec $(BIN)/python -m deploy.cluster --port $(PORT)
 
 clustertest: tools $(INSTALLED) ## the tests of delivery and of the browser, through such a cluster
 	SOTTO_SITE=cluster $(BIN)/pytest -n 2 --dist loadfile tests/test_delivery.py tests/test_exchange.py tests/test_history.py \

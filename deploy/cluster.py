@@ -1,6 +1,6 @@
 """Several units of Sotto on one machine, as operators run them on many: gunicorn units, Redis, and nginx in front.
 
-`make cluster` starts it on the embedded database (or MONGODB_URI), and ends it with Ctrl-C.
+`make cluster` starts it on the embedded database (or MONGODB_URI), and ends it with Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def free_port() -> int:
 
 
 def nginx_conf(port: int, units: list[int], folder: Path) -> str:
-    """deploy/nginx.conf for these units, over plain HTTP on `port`, with all its files in `folder`."""
+    """deploy/nginx.conf for these units, over plain HTTP on `port` of this machine, with all its files in `folder`."""
     house_conf = (HOUSE / "deploy/nginx.conf").read_text()
     servers = "".join(f"    server {HOST}:{unit} max_fails=1 fail_timeout=3s;\n" for unit in units)
     conf, found = re.subn(r"    server 127\.0\.0\.1:8000.*\n.*\n", servers, house_conf)
     conf, redirects = re.subn(r"server \{\n    listen 80;.*?\n\}\n", "", conf, flags=re.DOTALL)
-    conf, listens = re.subn(r"    listen 443 .*", f"    listen {port};", conf)
+    conf, listens = re.subn(r"    listen 443 .*", f"    listen {HOST}:{port};", conf)
     conf, tls = re.subn(r"    ssl_certificate.*\n", "", conf)
     if (found, redirects, listens, tls) != (1, 1, 1, 2):
         raise ClusterFault("deploy/nginx.conf has changed its form: nginx_conf() does not know it any more")
@@ -176,8 +176,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=HOUSE / "instance/cluster")
     options = parser.parse_args()
-    cluster = Cluster(HOUSE / "instance/cluster", options.port, options.workers)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cluster = Cluster(options.folder, options.port, options.workers)
     try:
         cluster.start()
         sys.stdout.write(f"Sotto, {options.workers} units: {cluster.origin}\n")
@@ -189,6 +191,7 @@ def main() -> int:
         sys.stderr.write(f"Sotto does not start: {fault}\n")
         return 1
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # make passes on what the whole group was sent already
         cluster.stop()
     return 0
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -19,6 +23,7 @@ from chat import shared
 from chat.models import conversation_id
 from chat.presence import Identity
 from chat.shared_presence import SharedPresence
+from deploy.cluster import HOUSE, free_port
 from tests.browser import connect
 from tests.conftest import BUSY, Serve
 from tests.doorway import doorway
@@ -26,7 +31,7 @@ from tests.fleet import Fleet
 from tests.line import Line
 from tests.people import Person
 from tests.seals import sealed
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytest_plugins = ["tests.doorway"]
 
@@ -289,3 +294,32 @@ def test_two_browsers_come_back_by_nginx_when_their_units_are_replaced_one_by_on
         expected = ["before", "while unit 0 is gone", "while unit 1 is gone", "and back"]
         for one in (mara, jonas):
             expect(one.page.locator(".message .body")).to_have_text(expected)
+
+
+def is_there(group: int) -> bool:
+    """Whether any process of a group still runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_cluster_is_for_this_machine_alone_and_leaves_nothing_running_when_it_is_terminated(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.cluster", f"--port={port}", "--workers=1", f"--folder={tmp_path}"]
+    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True) as cluster:
+        assert cluster.stdout
+        assert any("1 units" in line for line in cluster.stdout), "it did not start"
+        parts = [int(pid) for pid in Path(f"/proc/{cluster.pid}/task/{cluster.pid}/children").read_text().split()]
+        try:
+            assert len(parts) == 3, "redis, a unit and nginx"
+            listens = re.findall(r"^ *listen (.*);", (tmp_path / "nginx.conf").read_text(), re.MULTILINE)
+            assert listens == [f"127.0.0.1:{port}"]
+            cluster.terminate()
+            assert cluster.wait(PATIENCE_S) == 0
+            assert not [part for part in parts if is_there(part)]
+        finally:
+            cluster.kill()
+            for part in filter(is_there, parts):
+                os.killpg(part, signal.SIGKILL)
