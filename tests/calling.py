@@ -34,6 +34,19 @@ STATISTICS = """async () => {
   return found;
 }"""
 
+# The browser's question for the microphone stays open until permit(), which answers how many tracks there are then.
+SLOW_MICROPHONE = """() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = (wish) => new Promise((resolve) => {
+    globalThis.permit = async () => {
+      navigator.mediaDevices.getUserMedia = ask;
+      globalThis.opened = await ask(wish);
+      resolve(opened);
+      return opened.getTracks().length;
+    };
+  });
+}"""
+
 
 def statistics(person: Person) -> dict[str, Any]:
     """The figures of a page's call; {} when it has none."""

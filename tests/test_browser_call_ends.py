@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import Enter, Person, connect
-from tests.calling import MEDIA, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.calling import MEDIA, SLOW_MICROPHONE, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import HOUSE, Server
 from tests.wire import Wire, shorten
 
@@ -120,6 +120,55 @@ def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> N
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
     wait_for_sound(mara, jonas)
     jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+
+
+def test_a_page_that_is_loaded_anew_while_it_rings_rings_again(phones: Pair) -> None:
+    mara, jonas = phones
+    ring(mara, jonas)
+    jonas.reload()
+    expect(jonas.page.get_by_role("dialog", name=f"Incoming Call from {mara.username}")).to_be_visible()
+    answer(jonas)
+    for one in phones:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(mara, jonas)
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+
+
+def test_a_call_that_is_offered_again_disturbs_no_tab_that_rings_or_has_answered(phones: Pair) -> None:
+    mara, jonas = phones
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    tab = jonas.second_tab()
+    ring(mara, jonas)
+    jonas.page.evaluate(SLOW_MICROPHONE)
+    answer(jonas)
+    expect(tab.page.locator("#incoming-call")).to_be_visible()
+    jonas.record.clear()
+    wire.end()  # the caller finds everybody online anew
+    jonas.until(
+        lambda: sum('["incoming_call"' in frame for frame in jonas.record.frames) == 2, "the offer again, in each tab"
+    )
+    jonas.page.evaluate("permit()")
+    for one in phones:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    for one in (jonas, tab):
+        expect(one.page.locator("#incoming-call")).to_be_hidden()
+    wait_for_sound(mara, jonas)
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas, tab)
+
+
+def test_a_call_that_was_declined_while_the_line_was_down_does_not_ring_again(phones: Pair) -> None:
+    mara, jonas = phones
+    wire = Wire(jonas)
+    jonas.open_chat(mara)
+    ring(mara, jonas)
+    wire.loses = lambda frame: '"end_call"' in frame
+    jonas.button("Decline").click()
+    wire.end()
+    expect(mara.banner).to_contain_text(f"{jonas.username} declined the call.")
     wait_for_end(mara, jonas)
 
 

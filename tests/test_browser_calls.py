@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import Person
-from tests.calling import answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.calling import SLOW_MICROPHONE, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import Server
 
 pytest_plugins = ["tests.doorway"]
@@ -101,20 +101,6 @@ def test_a_caller_who_gives_up_while_the_other_is_asked_for_the_microphone_leave
     assert tracks == 1
     jonas.until(lambda: jonas.page.evaluate("opened.getTracks()[0].readyState") == "ended", "a closed microphone")
     wait_for_end(mara, jonas)
-
-
-# The browser's question for the microphone stays open until permit(), which answers how many tracks there are then.
-SLOW_MICROPHONE = """() => {
-  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = (wish) => new Promise((resolve) => {
-    globalThis.permit = async () => {
-      navigator.mediaDevices.getUserMedia = ask;
-      globalThis.opened = await ask(wish);
-      resolve(opened);
-      return opened.getTracks().length;
-    };
-  });
-}"""
 
 
 def energy_of(listener: Person, packets: int) -> float:

@@ -20,6 +20,7 @@ class Wire:
         self.loses: Callable[[str], bool] = lambda _: False
         self.alters: Callable[[str], str] = lambda frame: frame
         self._pages: list[WebSocketRoute] = []
+        self._servers: list[WebSocketRoute] = []
         self._held: list[str | bytes] | None = None
         person.tolerate("WebSocket connection")
         person.context.route_web_socket(re.compile("/socket.io/"), self._on_socket)
@@ -30,6 +31,7 @@ class Wire:
         page.on_message(lambda frame: self.loses(str(frame)) or server.send(frame))
         server.on_message(lambda frame: self._on_news(page, frame))
         self._pages.append(page)
+        self._servers.append(server)
 
     def _on_news(self, page: WebSocketRoute, frame: str | bytes) -> None:
         if self._held is not None:
@@ -48,9 +50,17 @@ class Wire:
             self._pages[-1].send(frame)
 
     def cut(self, number: int = -1) -> None:
-        """End a line, the newest by default; its page comes back by itself, to a wire that loses nothing."""
+        """End a line, the newest by default; its page comes back by itself, to a wire that loses nothing.
+
+        The server does not know of it yet.
+        """
         self.loses = lambda _: False
         self._pages[number].close(code=1011)
+
+    def end(self) -> None:
+        """End the newest line at both ends."""
+        self._servers[-1].close(code=3000)  # a page may say no other
+        self.cut()
 
 
 def shorten(person: Person, module: str, name: str) -> None:

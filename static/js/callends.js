@@ -8,6 +8,18 @@ import { request, WireFault } from "./wire.js";
 /** @param {string} id */
 export const nameOf = (id) => contactOf(read(), id)?.username ?? id;
 
+/** How the other side's end of a call reads. @param {string} name @param {string | null} [reason] */
+export function endOf(name, reason) {
+  const sentences = new Map([
+    ["declined", `${name} declined the call.`],
+    ["busy", `${name} is in another call.`],
+    ["unable", `${name} could not answer the call.`],
+    ["gone", `${name} lost the connection.`],
+    ["untrusted", `${name}'s browser ended the call: its set-up was altered on the way.`],
+  ]);
+  return sentences.get(reason ?? "") ?? `The call with ${name} has ended.`;
+}
+
 /** A missed call is a message like any other: sealed, kept, and read by every client. @param {string} contactId */
 export async function leaveMissed(contactId) {
   await send(contactId, MISSED_CALL);

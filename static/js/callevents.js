@@ -2,8 +2,19 @@
 
 import { endAt, nameOf } from "./callends.js";
 import { isAsking, prepare, release } from "./callmedia.js";
-import { begin, currentCall, onAccepted, onCandidate, onEnded, onOfferInCall, sendAnswer, start } from "./calls.js";
+import {
+  begin,
+  currentCall,
+  offerAgain,
+  onAccepted,
+  onCandidate,
+  onEnded,
+  onOfferInCall,
+  sendAnswer,
+  start,
+} from "./calls.js";
 import * as view from "./callview.js";
+import { onPresence } from "./contacts.js";
 import { OpenFault } from "./crypto.js";
 import { contactOf, read } from "./keystore.js";
 import { part } from "./session.js";
@@ -20,6 +31,7 @@ const RING_MS = 50_000;
 
 /** @type {Ringing | null} */
 let ringing = null;
+let declinedId = "";
 
 /** @param {{from: string, signal: unknown, callId?: string | null}} news */
 async function onIncoming({ from, signal }) {
@@ -31,6 +43,12 @@ async function onIncoming({ from, signal }) {
   const call = currentCall();
   if (call?.contactId === from) return onOfferInCall(call, offered);
   if (call || (ringing && ringing.contactId !== from)) return void (await endAt(from, "busy", offered.callId));
+  if (sealed && offered.callId === declinedId) return void (await endAt(from, "declined", declinedId));
+  if (sealed && offered.callId === ringing?.callId) {
+    // The caller does not know whether this page still rings; the offer brings its candidates along.
+    Object.assign(ringing, { sdp: offered.sdp, candidates: [] });
+    return;
+  }
   clearTimeout(ringing?.timer); // they called again: the newer offer counts
   ringing = {
     contactId: from,
@@ -152,10 +170,13 @@ export async function handle(event, news) {
   await HANDLERS[event]?.(...news);
 }
 
+onPresence((id, isOnline) => isOnline && void offerAgain(id));
 part("#answer-call").addEventListener("click", () => void answer());
 part("#decline-call").addEventListener("click", () => {
   const declined = ringing;
   stopRinging();
-  if (declined) void endAt(declined.contactId, "declined", declined.callId);
+  if (!declined) return;
+  declinedId = declined.callId;
+  void endAt(declined.contactId, "declined", declined.callId);
 });
 part("#incoming-call").addEventListener("cancel", (event) => event.preventDefault());

@@ -1,6 +1,6 @@
 // Calls: ringing, answering, ending, from either side and in the right one of several tabs.
 
-import { endAt, leaveMissed, nameOf } from "./callends.js";
+import { endAt, endOf, leaveMissed, nameOf } from "./callends.js";
 import { release } from "./callmedia.js";
 import * as view from "./callview.js";
 import { newId, OpenFault } from "./crypto.js";
@@ -19,7 +19,7 @@ const RESTARTS = 3;
 /**
  * @typedef {import("./callmedia.js").Means} Means
  * @typedef {Means & {contactId: string, name: string, callId: string, mine: boolean, sealed: boolean, peer: Peer,
- *   answered: boolean, connected: boolean, signalled: Promise<void>, ringTimer: number, restartTimer: number,
+ *   rings: boolean, answered: boolean, connected: boolean, signalled: Promise<void>, ringTimer: number, restartTimer: number,
  *   restarts: number, camera: MediaStreamTrack | null}} Call
  */
 
@@ -33,7 +33,12 @@ export async function start(contactId, means) {
   const current = begin(contactId, newId(), true, sealsCalls(contactId), means);
   view.showCalling(current.name, !current.sealed);
   current.ringTimer = setTimeout(() => void finish("timeout"), RING_MS);
-  await offer(current, false);
+  await offer(current, "first");
+}
+
+/** Whoever comes online while I call them may have a page that was loaded anew and does not ring. @param {string} contactId */
+export async function offerAgain(contactId) {
+  if (call?.contactId === contactId && call.rings && !call.answered) await offer(call, "again");
 }
 
 /**
@@ -61,6 +66,7 @@ export function begin(contactId, callId, mine, sealed, { stream, configuration }
     stream,
     configuration,
     peer,
+    rings: false,
     answered: !mine,
     connected: false,
     signalled: Promise.resolve(),
@@ -74,27 +80,28 @@ export function begin(contactId, callId, mine, sealed, { stream, configuration }
   return current;
 }
 
-/** @param {Call} current @param {boolean} restart */
-async function offer(current, restart) {
+/** @param {Call} current @param {"first" | "again" | "restart"} turn */
+async function offer(current, turn) {
   const { contactId, callId, peer, sealed } = current;
   let done = () => {};
   current.signalled = new Promise((resolve) => {
     done = () => resolve(undefined);
   });
   try {
-    const sdp = await peer.offer(restart);
+    const sdp = turn === "again" ? peer.description : await peer.offer(turn === "restart");
     const signalData = sealed
       ? await seal(current, "offer", { sdp })
       : await sealSignal(contactId, { type: "offer", sdp: await peer.gathered() });
     const { delivered } = await request("call_user", { userToCall: contactId, signalData, callId });
     done();
-    if (delivered || restart) return;
+    current.rings ||= delivered;
+    if (delivered || turn !== "first") return;
     say(`${current.name} is offline. They will see that you called.`);
     await leaveMissed(contactId);
     close();
   } catch (fault) {
     if (!(fault instanceof WireFault)) throw fault;
-    if (restart) return;
+    if (turn !== "first") return;
     say(fault.message, "bad");
     close();
   }
@@ -238,7 +245,7 @@ async function restart(current) {
   current.restartTimer = 0;
   if (call !== current || current.peer.connection.connectionState === "connected") return;
   if (current.restarts++ >= RESTARTS || !current.sealed) return giveUp();
-  if (current.mine) await offer(current, true);
+  if (current.mine) await offer(current, "restart");
   current.restartTimer = setTimeout(() => void restart(current), 2 * RESTART_AFTER_MS);
 }
 
@@ -276,16 +283,9 @@ function leave(current) {
 /** @param {{from: string, reason?: string | null, callId?: string | null}} news */
 export function onEnded({ from, reason, callId }) {
   if (call?.contactId !== from || (callId && callId === lastCallId)) return;
-  const name = call.name;
+  const { name } = call;
   close();
-  const sentences = new Map([
-    ["declined", `${name} declined the call.`],
-    ["busy", `${name} is in another call.`],
-    ["unable", `${name} could not answer the call.`],
-    ["gone", `${name} lost the connection.`],
-    ["untrusted", `${name}'s browser ended the call: its set-up was altered on the way.`],
-  ]);
-  say(sentences.get(reason ?? "") ?? `The call with ${name} has ended.`);
+  say(endOf(name, reason));
 }
 
 /** The call that runs, if any. */

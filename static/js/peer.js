@@ -47,7 +47,7 @@ export class Peer {
   /** @param {boolean} [restart] look for new ways through the network @returns {Promise<string>} SDP */
   async offer(restart = false) {
     await this.connection.setLocalDescription(await this.connection.createOffer({ iceRestart: restart }));
-    return this.connection.localDescription?.sdp ?? "";
+    return this.description;
   }
 
   /** @param {string} sdp the offer @returns {Promise<string>} SDP of the answer */
@@ -63,6 +63,11 @@ export class Peer {
     }
     await this.connection.setLocalDescription(await this.connection.createAnswer());
     await this.addEarly();
+    return this.description;
+  }
+
+  /** The local description, with the candidates that were found so far. @returns {string} SDP */
+  get description() {
     return this.connection.localDescription?.sdp ?? "";
   }
 
@@ -109,7 +114,7 @@ export class Peer {
         });
       });
     }
-    return this.connection.localDescription?.sdp ?? "";
+    return this.description;
   }
 
   /** @param {MediaStreamTrack | null} track null switches the camera off */
