@@ -208,3 +208,24 @@ def test_a_call_that_is_answered_in_one_tab_is_silent_in_the_others(idle: Pair) 
     mara.button("End call").click()
     wait_for_end(mara, tab)
     tab.page.close()
+
+
+@pytest.mark.parametrize("ends", [0, 1], ids=["caller ends", "callee ends"])
+def test_the_keyboard_goes_on_where_a_call_could_be_made_when_it_is_over(idle: Pair, ends: int) -> None:
+    mara, jonas = idle
+    talk(mara, jonas)
+    for one in idle:
+        one.button("End call").focus()
+    idle[ends].page.keyboard.press("Enter")
+    wait_for_end(*idle)
+    for one, other in (idle, idle[::-1]):
+        expect(one.button(f"Start call with {other.username}")).to_be_focused()
+
+
+def test_the_keyboard_goes_on_when_a_call_is_declined_that_came_while_nothing_had_it(idle: Pair) -> None:
+    mara, jonas = idle
+    jonas.page.evaluate("document.activeElement.blur()")
+    ring(mara, jonas)
+    jonas.button("Decline").press("Enter")
+    expect(jonas.button(f"Start call with {mara.username}")).to_be_focused()
+    wait_for_end(mara, jonas)

@@ -26,7 +26,16 @@ export function showIncoming(name, basic) {
 /** The call that came in is answered, declined or gone. */
 export function hideIncoming() {
   stopRinging();
-  incoming.close();
+  if (!incoming.open) return;
+  incoming.close(); // which gives the focus back, if anything had it before
+  const focused = document.activeElement;
+  if (focused === document.body || incoming.contains(focused)) takeFocus();
+}
+
+/** Let the keyboard go on where a call could be made, or else where a conversation could be opened. */
+function takeFocus() {
+  part("#start-call").focus();
+  if (document.activeElement?.id !== "start-call") part(".contact-list button").focus();
 }
 
 /** Show a call of mine that rings at the other end. @param {string} name @param {boolean} basic */
@@ -84,11 +93,12 @@ export function hidePanel() {
   stopRinging();
   clearInterval(clock);
   clock = 0;
+  const hadFocus = panel.contains(document.activeElement);
   panel.hidden = true;
+  if (hadFocus) takeFocus();
   showMuted(false);
   showMine(null);
   showTheirs(false);
-  if (document.activeElement === document.body) part("#start-call").focus();
   sound.srcObject = theirs.srcObject = null;
 }
 
