@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -105,6 +105,35 @@ def test_a_page_that_is_closed_in_a_call_ends_it_at_the_other_side(phones: Pair)
     jonas.page.goto("about:blank")
     expect(mara.banner).to_contain_text(f"The call with {jonas.username} has ended.")
     wait_for_end(mara)
+
+
+@pytest.mark.parametrize("bring_up", [talk, ring])
+def test_a_page_that_is_loaded_anew_in_a_call_asks_first(
+    phones: Pair, bring_up: Callable[[Person, Person], None]
+) -> None:
+    mara, jonas = phones
+    bring_up(mara, jonas)
+    asked: list[str] = []
+    mara.page.once("dialog", lambda dialog: asked.append(dialog.type) or dialog.accept())
+    mara.reload()
+    assert asked == ["beforeunload"]
+    wait_for_end(mara, jonas)
+
+
+def test_a_logout_in_a_call_asks_first_and_ends_it_at_the_other_side(phones: Pair) -> None:
+    mara, jonas = phones
+    talk(mara, jonas)
+    question = jonas.page.get_by_role("dialog", name="End the call and log out?")
+    jonas.button("Logout from application").click()
+    expect(question).to_contain_text(f"You are in a call with {mara.username}.")
+    jonas.button("Stay in the call").click()
+    expect(question).to_be_hidden()
+    wait_for_sound(mara, jonas)
+    jonas.button("Logout from application").click()
+    jonas.button("End it and log out").click()
+    expect(mara.banner).to_contain_text(f"The call with {jonas.username} has ended.")
+    wait_for_end(mara)
+    expect(jonas.page.get_by_role("heading", name="Chat Login")).to_be_visible()
 
 
 def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> None:

@@ -10,7 +10,7 @@ const EVENTS = ["incoming_call", "call_accepted", "receive_ice_candidate", "call
 let handled = Promise.resolve();
 
 async function loadCalls() {
-  const [calls] = await Promise.all([import("./callevents.js"), import("./callcontrols.js")]);
+  const [calls] = await Promise.all([import("./callevents.js"), import("./callcontrols.js"), import("./leaving.js")]);
   return calls;
 }
 

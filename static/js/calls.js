@@ -250,7 +250,7 @@ async function restart(current) {
 }
 
 /** End the call that runs. @param {string} reason */
-async function finish(reason) {
+export async function finish(reason) {
   const current = call;
   if (!current) return;
   close();
@@ -292,7 +292,3 @@ export function onEnded({ from, reason, callId }) {
 export const currentCall = () => call;
 
 part("#end-call").addEventListener("click", () => void finish("ended"));
-addEventListener(
-  "pagehide",
-  () => call && tell("end_call", { to: call.contactId, reason: "ended", callId: call.callId }),
-);
