@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.attachments import arrived, choose, named
 from tests.browser import Person
 from tests.calling import SLOW_MICROPHONE, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import Server
@@ -229,3 +230,43 @@ def test_the_keyboard_goes_on_when_a_call_is_declined_that_came_while_nothing_ha
     jonas.button("Decline").press("Enter")
     expect(jonas.button(f"Start call with {mara.username}")).to_be_focused()
     wait_for_end(mara, jonas)
+
+
+def test_files_that_were_chosen_before_a_call_are_there_again_after_it(idle: Pair) -> None:
+    mara, jonas = idle
+    dialog = choose(jonas, named("plan.bin", b"the plan"))
+    dialog.get_by_label("Caption").fill("as we said")
+    talk(mara, jonas)
+    expect(dialog).to_be_hidden()
+    jonas.page.evaluate("document.querySelector('.back').click()")
+    jonas.button("End call").click()
+    expect(dialog).to_contain_text("plan.bin")
+    expect(dialog.get_by_label("Caption")).to_have_value("as we said")
+    expect(jonas.page.locator(".chat-name")).to_have_text(mara.username)
+    dialog.get_by_role("button", name="Send files").click()
+    expect(dialog).to_be_hidden()
+    arrived(mara, "plan.bin")
+    talk(mara, jonas)
+    mara.button("End call").click()
+    wait_for_end(mara, jonas)
+    expect(dialog).to_be_hidden()
+
+
+def test_a_passphrase_that_was_typed_before_a_call_is_there_again_until_the_settings_are_closed(idle: Pair) -> None:
+    mara, jonas = idle
+    jonas.button("Export Keys").click()
+    settings, passphrase = jonas.page.locator("#settings"), jonas.page.locator("#export-passphrase")
+    passphrase.fill("half a passphrase")
+    talk(mara, jonas)
+    expect(settings).to_be_hidden()
+    jonas.button("End call").click()
+    expect(passphrase).to_be_focused()
+    expect(passphrase).to_have_value("half a passphrase")
+    talk(mara, jonas)
+    jonas.button("Export Keys").click()
+    expect(passphrase).to_have_value("half a passphrase")
+    jonas.button("Close settings").click()
+    jonas.button("End call").click()
+    wait_for_end(mara, jonas)
+    expect(settings).to_be_hidden()
+    expect(passphrase).to_have_value("")

@@ -1,5 +1,6 @@
 // How a call looks: the dialog of one that comes in, the panel of one that runs.
 
+import { bringBack, putAside } from "./aside.js";
 import { clockText, pauseOthers } from "./player.js";
 import { startRinging, stopRinging } from "./ringing.js";
 import { part } from "./session.js";
@@ -10,8 +11,6 @@ const mine = /** @type {HTMLVideoElement} */ (part(".my-video", panel));
 const theirs = /** @type {HTMLVideoElement} */ (part(".their-video", panel));
 const sound = /** @type {HTMLAudioElement} */ (part(".their-audio", panel));
 const timer = part(".call-timer", panel);
-
-const COVERING = "#attach[open], #settings[open], #viewer[open], #confirm-rekey[open]";
 
 let clock = 0;
 
@@ -53,7 +52,7 @@ function showPanel(state, name, basic) {
   timer.textContent = "";
   panel.hidden = false;
   // A dialog would keep the panel out of reach, and a recording that plays would be heard in the call.
-  for (const dialog of document.querySelectorAll(COVERING)) /** @type {HTMLDialogElement} */ (dialog).close();
+  putAside();
   pauseOthers(null);
 }
 
@@ -100,6 +99,7 @@ export function hidePanel() {
   showMine(null);
   showTheirs(false);
   sound.srcObject = theirs.srcObject = null;
+  bringBack();
 }
 
 /** @param {boolean} muted */
