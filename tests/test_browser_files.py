@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from tests.attachments import (
     unsealed,
     uploads_of,
 )
-from tests.browser import Person
+from tests.browser import Enter, Person
 from tests.people import Server
 from tests.seals import KeyPair
 
@@ -119,22 +120,120 @@ def test_a_picture_from_the_clipboard_is_offered(pair: Pair) -> None:
     dialog.get_by_role("button", name="Close without sending").click()
 
 
-def test_a_file_that_is_dropped_on_the_conversation_is_sent(pair: Pair) -> None:
+class Held:
+    """A file, or a few words, held over somebody's page; the browser decides whether the page takes them."""
+
+    def __init__(self, person: Person, file: Path | None = None) -> None:
+        self._page = person.page
+        self._devtools = person.context.new_cdp_session(person.page)
+        words = [] if file else [{"mimeType": "text/plain", "data": "dragged words"}]
+        self._data = {"items": words, "files": [str(file)] if file else [], "dragOperationsMask": 1}
+        self._place = {"x": 0.0, "y": 0.0}
+
+    def _do(self, event: str) -> None:
+        self._devtools.send("Input.dispatchDragEvent", {"type": event, "data": self._data} | self._place)
+
+    def over(self, selector: str, event: str = "dragOver") -> None:
+        """Come to the middle of an element."""
+        box = self._page.locator(selector).first.bounding_box()
+        assert box
+        self._place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        self._do(event)
+
+    def enter(self, selector: str) -> None:
+        """Come onto the page."""
+        self.over(selector, "dragEnter")
+
+    def leave(self) -> None:
+        """Carry it away again, over the window's edge."""
+        self._place = {"x": -10.0, "y": -10.0}
+        self._do("dragOver")
+
+    def drop(self) -> None:
+        """Let go."""
+        self._do("drop")
+
+
+PLACES = (".nav-rail", ".contact-list li", ".chat-header", ".message-scroll", "#message-input", "#attach-file")
+
+
+def drop_sign(person: Person) -> str:
+    """What the page says while files are held over it."""
+    return str(person.page.evaluate("getComputedStyle(document.querySelector('.chat-box'), '::after').content"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_file_that_is_dropped_anywhere_is_offered_to_the_open_conversation(
+    pair: Pair, tmp_path: Path, place: str
+) -> None:
     mara, jonas = pair
-    transfer = mara.page.evaluate_handle(
-        """() => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File(["dropped words"], "dropped.txt", { type: "text/plain" }));
-          return transfer;
-        }"""
-    )
-    box = mara.page.locator(".chat-box")
-    box.dispatch_event("dragover", {"dataTransfer": transfer})
-    expect(box).to_have_attribute("data-dropping", "true")
-    box.dispatch_event("drop", {"dataTransfer": transfer})
-    expect(box).not_to_have_attribute("data-dropping", "true")
+    name = f"dropped-{PLACES.index(place)}.txt"
+    (tmp_path / name).write_text("dropped words")
+    held = Held(mara, tmp_path / name)
+    held.enter(place)
+    held.drop()
+    assert drop_sign(mara) == "none"
     mara.button("Send files").click()
-    assert fetched(jonas, arrived(jonas, "dropped.txt")) == ("dropped.txt", b"dropped words")
+    assert fetched(jonas, arrived(jonas, name)) == (name, b"dropped words")
+    assert len(mara.context.pages) == 1
+
+
+def test_the_sign_to_drop_files_is_steady_from_the_first_to_the_last(pair: Pair, tmp_path: Path) -> None:
+    mara, _ = pair
+    (tmp_path / "steady.txt").write_text("not dropped")
+    held = Held(mara, tmp_path / "steady.txt")
+    held.enter(PLACES[0])
+    for place in PLACES + PLACES[::-1]:
+        held.over(place)
+        assert "Drop files" in drop_sign(mara)
+    held.leave()
+    mara.until(lambda: drop_sign(mara) == "none", "the sign to go")
+    expect(mara.page.get_by_role("dialog", name="Send files")).to_be_hidden()
+
+
+def test_a_file_that_nobody_is_there_for_is_neither_sent_nor_opened(pair: Pair, enter: Enter, tmp_path: Path) -> None:
+    mara, _ = pair
+    someone = enter("someone")
+    (tmp_path / "swallowed.html").write_text("<h1>opened by the browser</h1>")
+    mara.button("Open settings").click()
+    for person, place in ((someone, ".chat-box"), (mara, "#settings h2"), (mara, ".nav-rail")):
+        held = Held(person, tmp_path / "swallowed.html")
+        held.enter(place)
+        assert drop_sign(person) == "none"
+        held.over(place)
+        held.drop()
+    mara.button("Close settings").click()
+    for person in (someone, mara):
+        # What the browser opens by itself it opens before the next page that is asked for.
+        person.context.new_page().close()
+        assert len(person.context.pages) == 1
+        expect(person.page.get_by_role("dialog", name="Send files")).to_be_hidden()
+
+
+def test_text_that_is_dragged_is_no_file(pair: Pair) -> None:
+    mara, _ = pair
+    held = Held(mara)
+    held.enter("#message-input")
+    assert drop_sign(mara) == "none"
+    held.over("#message-input")
+    held.drop()
+    expect(mara.input).to_have_value("dragged words")
+    mara.input.fill("")
+
+
+def test_a_key_file_may_be_dropped_where_it_is_asked_for(pair: Pair, tmp_path: Path) -> None:
+    mara, _ = pair
+    (tmp_path / "keys.json").write_text("{}")
+    mara.button("Import Keys").click()
+    held = Held(mara, tmp_path / "keys.json")
+    held.enter("#import-file")
+    held.over("#import-file")
+    held.drop()
+    assert mara.until(lambda: mara.page.evaluate(CHOSEN_KEYS), "the file") == "keys.json"
+    mara.button("Close settings").click()
+
+
+CHOSEN_KEYS = "document.querySelector('#import-file').files[0]?.name"
 
 
 def test_a_thumbnail_shows_at_once_without_fetching_the_picture(pair: Pair) -> None:

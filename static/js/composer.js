@@ -1,6 +1,7 @@
 // The input area: text, drafts, the sign of typing, sending.
 
 import { onOpened, openContact } from "./conversation.js";
+import { startDropping } from "./dropping.js";
 import { contactOf, onChange, read } from "./keystore.js";
 import { fetched } from "./later.js";
 import { retry, send } from "./outbox.js";
@@ -120,7 +121,6 @@ async function toggleRecording() {
 }
 
 function bindFiles() {
-  const box = part(".chat-box");
   attach.addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => {
     void offerFiles(chooser.files ?? []);
@@ -132,16 +132,10 @@ function bindFiles() {
     event.preventDefault();
     void offerFiles(files);
   });
-  box.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    box.dataset.dropping = "true";
-  });
-  box.addEventListener("dragleave", () => delete box.dataset.dropping);
-  box.addEventListener("drop", (event) => {
-    event.preventDefault();
-    delete box.dataset.dropping;
-    void offerFiles(event.dataTransfer?.files ?? []);
-  });
+  startDropping(
+    () => openContact() !== "" && !input.disabled,
+    (files) => void offerFiles(files),
+  );
   record.addEventListener("click", () => void toggleRecording());
 }
 
