@@ -13,7 +13,7 @@ import { openReplayGuard } from "./replay.js";
 import { startRequests } from "./requests.js";
 import { me } from "./session.js";
 import { startSettings } from "./settings.js";
-import { say, sayWhile } from "./status.js";
+import { endOffline, say, sayOffline, sayWhile } from "./status.js";
 import { onMessages, startSync, sync } from "./sync.js";
 import { connect, on, WireFault } from "./wire.js";
 
@@ -22,6 +22,7 @@ const NO_CRYPTO =
 
 async function onConnect() {
   sayWhile("");
+  endOffline();
   try {
     await sync();
     await askAgain();
@@ -46,7 +47,7 @@ function onRefused({ message, data }) {
 /** What was pressed did not reach the server; history that is loaded by itself has its own words. @param {Event} event */
 function onSendError(event) {
   const { elt } = /** @type {CustomEvent<{elt: Element}>} */ (event).detail;
-  if (elt.matches("#logout, .add-contact")) say("You are offline. This needs the server.", "bad");
+  if (elt.matches("#logout, .add-contact")) sayOffline();
 }
 
 /** What was under way when another account took over ends with this page. @param {Event} event @param {unknown} fault */
@@ -82,6 +83,7 @@ async function start() {
   on("connect", () => void onConnect());
   on("disconnect", onDisconnect);
   on("connect_error", onRefused);
+  addEventListener("online", endOffline); // an absence so short that the socket did not notice it
   document.addEventListener("htmx:sendError", onSendError);
   connect();
   if (damaged.length > 0)

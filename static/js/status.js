@@ -9,6 +9,8 @@ const dismiss = /** @type {HTMLButtonElement} */ (banner.querySelector("button")
 let timer = 0;
 /** Whether what is shown passes by itself or by a click. */
 let passing = false;
+/** Whether what is shown is over when the line is back. */
+let offline = false;
 /** What stays until it is over (a lost connection), shown again when a passing sentence has gone. */
 let lasting = "";
 
@@ -31,7 +33,7 @@ function show(sentence, mood) {
 
 function hide() {
   clearTimeout(timer);
-  passing = false;
+  passing = offline = false;
   if (lasting) show(lasting, "bad");
   else banner.hidden = true;
   dismiss.hidden = true;
@@ -45,9 +47,24 @@ function hide() {
 export function say(sentence, mood = "info") {
   clearTimeout(timer);
   passing = true;
+  offline = false;
   show(sentence, mood);
   dismiss.hidden = mood !== "bad";
   if (mood !== "bad") timer = setTimeout(hide, SHOWN_MS);
+}
+
+/**
+ * Say what cannot be done without the server; it stays until the line is back, or it is dismissed.
+ * @param {string} [sentence]
+ */
+export function sayOffline(sentence = "You are offline. This needs the server.") {
+  say(sentence, "bad");
+  offline = true;
+}
+
+/** The line is back: what was said of its absence is over. */
+export function endOffline() {
+  if (offline) hide();
 }
 
 /**
