@@ -12,6 +12,7 @@ from tests.attachments import newest, unsealed
 from tests.browser import Enter, Person, connect
 from tests.doorway import doorway
 from tests.people import Server
+from tests.wire import Wire
 
 pytest_plugins = ["tests.doorway"]
 
@@ -25,6 +26,7 @@ NOTE_MICROPHONES = """
     globalThis.microphones.push(...stream.getTracks());
     return stream;
   };"""
+ATTACHMENTS, RECORDER = (re.compile(rf"/js/{module}\.\w+\.js") for module in ("attachments", "recorder"))
 # How many columns of a canvas have ink higher than a silent bar's.
 LOUD_COLUMNS = """canvas => {
   const { width, height } = canvas;
@@ -195,6 +197,78 @@ def test_stopping_closes_the_microphone_and_a_recording_may_be_sent_at_once(pair
     mara.until(lambda: newest(site, mara)["_id"] != before, "the message")
     assert open_microphones(mara) == 0
     expect(panel(mara)).to_be_hidden()
+
+
+def test_sending_without_the_line_closes_the_microphone_and_the_recording_waits(pair: Pair) -> None:
+    mara, jonas = pair
+    before = voices(jonas).count()
+    mara.tolerate("ERR_INTERNET_DISCONNECTED")
+    mara.page.route(ATTACHMENTS, lambda route: route.abort("internetdisconnected"))
+    mara.reload()
+    mara.open_chat(jonas)
+    mara.button("Start audio recording").click()
+    expect(panel(mara).get_by_role("timer")).to_have_text(re.compile("^0:0[1-9]$"))
+    mara.button("Send message").click()
+    mara.until(lambda: open_microphones(mara) == 0, "the microphone to close")
+    expect(mara.button("Start audio recording")).to_be_visible()
+    expect(mara.banner).to_contain_text("You are offline. The recording is kept: send it when the line is back.")
+    mara.button("Listen to recording").click()
+    expect(mara.button("Stop listening")).to_be_visible()
+    mara.page.unroute(ATTACHMENTS)
+    mara.button("Send message").click()
+    expect(voices(jonas)).to_have_count(before + 1)
+    expect(panel(mara)).to_be_hidden()
+
+
+def test_a_recording_that_was_begun_with_the_line_is_sent_when_the_line_is_back(pair: Pair) -> None:
+    mara, jonas = pair
+    before = voices(jonas).count()
+    mara.tolerate("ERR_INTERNET_DISCONNECTED")
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    with mara.page.expect_response(ATTACHMENTS):
+        mara.button("Start audio recording").click()
+    expect(panel(mara).get_by_role("timer")).to_have_text(re.compile("^0:0[1-9]$"))
+    mara.context.set_offline(True)
+    mara.button("Send message").click()
+    mara.until(lambda: open_microphones(mara) == 0, "the microphone to close")
+    expect(mara.page.locator(".transfer-row").get_by_role("alert")).to_have_text("The connection was lost.")
+    mara.context.set_offline(False)
+    wire.cut()
+    expect(voices(jonas)).to_have_count(before + 1)
+
+
+def test_pressing_send_twice_sends_a_recording_once(pair: Pair) -> None:
+    mara, jonas = pair
+    before = voices(jonas).count()
+    record(mara)
+    mara.page.evaluate(
+        "() => { const it = document.querySelector(`[aria-label='Send message']`); it.click(); it.click(); }"
+    )
+    expect(voices(jonas)).to_have_count(before + 1)
+    expect(mara.page.locator(".transfer-row")).to_have_count(0)
+    mara.write("after the one recording")
+    expect(jonas.message("after the one recording")).to_have_count(1)
+    assert voices(jonas).count() == before + 1
+
+
+@pytest.mark.parametrize("notices", [True, False], ids=["the browser notices", "only the socket does"])
+def test_what_is_said_of_a_lost_line_goes_when_the_line_is_back(pair: Pair, notices: bool) -> None:
+    mara, jonas = pair
+    mara.tolerate("ERR_INTERNET_DISCONNECTED")
+    mara.page.route(RECORDER, lambda route: route.abort("internetdisconnected"))
+    wire = Wire(mara)
+    mara.open_chat(jonas)
+    if notices:
+        mara.context.set_offline(True)
+    mara.button("Start audio recording").click()
+    expect(mara.banner).to_contain_text("You are offline. This needs the server.")
+    if notices:
+        mara.context.set_offline(False)
+    else:
+        wire.cut()
+    expect(mara.banner).to_be_hidden()
+    mara.page.unroute(RECORDER)
 
 
 def test_two_quick_presses_open_one_microphone(pair: Pair) -> None:

@@ -11,6 +11,7 @@ import { tell } from "./wire.js";
 
 const TYPING_IDLE_MS = 2000;
 const TYPING_REPEAT_MS = 3000;
+const RECORDING_WAITS = "You are offline. The recording is kept: send it when the line is back.";
 
 const form = /** @type {HTMLFormElement} */ (part(".composer"));
 const input = /** @type {HTMLTextAreaElement} */ (part("#message-input"));
@@ -103,21 +104,24 @@ async function offerFiles(files) {
   attachments?.offer(openContact(), taken);
 }
 
-/** A recording that waits is what “Send message” sends. @param {string} id @returns {Promise<boolean>} */
+/** “Send message” ends a recording, and sends it. @param {string} id @returns {Promise<boolean>} whether there was one */
 async function sendRecording(id) {
   if (part(".recording", form).hidden) return false;
-  const code = await fetched(Promise.all([import("./recorder.js"), import("./attachments.js")]));
-  if (!code) return true; // the recording waits
-  const [{ finishRecording }, { sendFile }] = code;
+  const { finishRecording, stop } = await import("./recorder.js"); // it recorded: it is here already
+  stop();
+  const attachments = await fetched(import("./attachments.js"), RECORDING_WAITS);
+  if (!attachments) return true;
   const recording = await finishRecording();
-  if (recording) void sendFile(id, recording, "");
+  if (recording) void attachments.sendFile(id, recording, "");
   input.focus();
   return true;
 }
 
 async function toggleRecording() {
   const recorder = await fetched(import("./recorder.js"));
-  await recorder?.toggle();
+  if (!recorder) return;
+  void fetched(import("./attachments.js"), RECORDING_WAITS); // what sends it comes while it is recorded
+  await recorder.toggle();
 }
 
 function bindFiles() {

@@ -102,7 +102,8 @@ function levelOf(samples) {
   return Math.round(Math.min(100, Math.max(0, ((decibels + 60) / 60) * 100)));
 }
 
-function stop() {
+/** Close the microphone; what was recorded waits. */
+export function stop() {
   if (!running) return;
   finished = end(running);
   running = null;
@@ -158,12 +159,14 @@ function discard() {
 }
 
 /**
- * End and take the recording. @returns {Promise<Recording | null>}
+ * End and take the recording. Whoever comes second finds none: nothing is sent twice.
+ * @returns {Promise<Recording | null>}
  */
 export async function finishRecording() {
   stop();
-  const recording = await finished;
+  const taken = finished;
   discard();
+  const recording = await taken;
   if (recording && recording.duration < MIN_SECONDS) {
     say("That recording was too short to send.");
     return null;
