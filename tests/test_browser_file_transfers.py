@@ -33,6 +33,17 @@ def slow_line(person: Person) -> Iterator[None]:
     network.detach()
 
 
+def held_at(person: Person, address: str) -> list[Route]:
+    """What somebody's page asks for at an address; it waits there."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    person.page.route(address, hold)
+    return held
+
+
 def in_the_middle(row: Locator, stage: str) -> None:
     """Wait until a transfer has come some way, and is not through."""
     expect(row.locator(".transfer-text")).to_have_text(re.compile(rf"{stage} .* \(([1-9]|[1-8]\d) %\)"))
@@ -92,6 +103,51 @@ def test_an_upload_that_failed_is_sent_by_retry(pair: Pair, site: Server) -> Non
     expect(row).to_have_count(0)
     expect(jonas.message("at the second try")).to_have_count(1)
     assert uploads_of(site, mara.id) == before + 1
+
+
+def test_the_keyboard_stays_with_a_file_from_cancel_to_retry_and_then_goes_on_to_the_message(pair: Pair) -> None:
+    mara, jonas = pair
+    held = held_at(mara, "**/api/upload")
+    send_files(mara, named("by-keyboard.bin", b"by keyboard"))
+    row = mara.page.locator(".transfer-row")
+    cancel, retry = (row.get_by_role("button", name=name) for name in ("Cancel", "Retry"))
+    mara.until(lambda: len(held) == 1, "the first upload")
+    cancel.press("Enter")
+    expect(retry).to_be_focused()
+    retry.press("Enter")
+    expect(cancel).to_be_focused()
+    mara.until(lambda: len(held) == 2, "the second upload")
+    held[1].continue_()
+    arrived(jonas, "by-keyboard.bin")
+    expect(row).to_have_count(0)
+    expect(mara.input).to_be_focused()
+    mara.page.unroute("**/api/upload")
+
+
+def test_a_file_that_is_through_leaves_the_focus_where_it_is(pair: Pair) -> None:
+    mara, jonas = pair
+    held = held_at(mara, "**/api/upload")
+    send_files(mara, named("unwatched.bin", b"unwatched"))
+    mara.until(lambda: held, "the upload")
+    mara.button("Open settings").focus()
+    held[0].continue_()
+    arrived(jonas, "unwatched.bin")
+    expect(mara.page.locator(".transfer-row")).to_have_count(0)
+    expect(mara.button("Open settings")).to_be_focused()
+    mara.page.unroute("**/api/upload")
+
+
+def test_a_download_that_is_cancelled_gives_the_focus_back(pair: Pair) -> None:
+    mara, jonas = pair
+    send_files(mara, named("left-by-keyboard.bin", b"left"))
+    row = arrived(jonas, "left-by-keyboard.bin")
+    held = held_at(jonas, "**/uploads/**")
+    row.get_by_role("button", name="Download").press("Enter")
+    jonas.until(lambda: held, "the download")
+    row.get_by_role("button", name="Cancel").press("Enter")
+    expect(row.get_by_role("alert")).to_have_text("Cancelled.")
+    expect(row.get_by_role("button", name="Download")).to_be_focused()
+    jonas.page.unroute("**/uploads/**")
 
 
 def test_what_the_server_says_of_a_refused_upload_is_shown(pair: Pair) -> None:

@@ -265,13 +265,41 @@ def test_a_picture_that_cannot_be_rid_of_what_the_camera_wrote_is_not_sent_in_si
     mara, _ = pair
     before = uploads_of(site, mara.id)
     send_files(mara, named("broken.jpg", b"no picture", "image/jpeg"))
-    expect(mara.banner).to_contain_text("broken.jpg cannot be read as a picture. It was not sent")
+    row = mara.page.locator(".transfer-row", has_text="broken.jpg")
+    expect(row.get_by_role("alert")).to_have_text(
+        "This cannot be read as a picture. It was not sent. "
+        "The original goes as it is, with what the camera wrote into it (place, time, device)."
+    )
     assert uploads_of(site, mara.id) == before
+    row.get_by_role("button", name="Discard").click()
+    expect(row).to_have_count(0)
     kept = "Sent as it is, with what the camera wrote into it"
     dialog = choose(mara, named("a.heic", b"heic", "image/heic"), named("b.pdf", b"pdf", "application/pdf"))
     expect(dialog.locator("li", has_text="a.heic")).to_contain_text(kept)
     expect(dialog.get_by_text(kept).locator("visible=true")).to_have_count(1)
     dialog.get_by_role("button", name="Close without sending").click()
+
+
+def test_every_picture_that_cannot_be_read_waits_and_the_caption_goes_with_the_first_that_is_sent(pair: Pair) -> None:
+    mara, jonas = pair
+    unread = [named(f"unread-{number}.jpg", f"no picture {number}".encode(), "image/jpeg") for number in range(3)]
+    send_files(mara, *unread, caption="words for the first of them")
+    rows = mara.page.locator(".transfer-row")
+    expect(rows.get_by_role("alert").filter(has_text="This cannot be read as a picture.")).to_have_count(3)
+    rows.filter(has_text="unread-0.jpg").get_by_role("button", name="Discard").click()
+    for number in (2, 1):
+        row = rows.filter(has_text=f"unread-{number}.jpg")
+        row.get_by_role("button", name="Send original").click()
+        expect(row).to_have_count(0)
+        arrived(jonas, f"unread-{number}.jpg")
+    expect(jonas.message("words for the first of them")).to_have_count(1)
+    expect(jonas.message("words for the first of them").locator(".open-file")).to_have_attribute(
+        "title", re.compile("unread-2")
+    )
+    # The browser that receives it finds no picture in it either, and offers it as a file: byte by byte what it was.
+    row = arrived(jonas, "unread-1.jpg")
+    row.get_by_role("button", name="View image").click()
+    assert fetched(jonas, row) == ("unread-1.jpg", b"no picture 1")
 
 
 def test_a_name_that_turns_its_direction_is_shown_as_it_is(pair: Pair) -> None:

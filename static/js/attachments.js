@@ -14,7 +14,9 @@ import { on } from "./wire.js";
 
 const MAX_FILES = 10;
 const MAX_BYTES = Number(document.body.dataset.maxUploadBytes);
-const KEPT = "Sent as it is, with what the camera wrote into it (place, time, device).";
+const AS_IT_IS = "as it is, with what the camera wrote into it (place, time, device).";
+const KEPT = `Sent ${AS_IT_IS}`;
+const UNREADABLE = `This cannot be read as a picture. It was not sent. The original goes ${AS_IT_IS}`;
 /** What a camera made, and cannot be encoded anew here. */
 const FROM_CAMERA = /^(image\/(?!gif|svg)|video\/)/;
 /** Refusals that another try would only meet again. */
@@ -22,6 +24,7 @@ const FINAL = new Set(["too_large", "validation", "unsupported"]);
 
 /**
  * @typedef {{file: Blob, name: string, width?: number, height?: number, duration?: number, waveform?: number[]}} Outgoing
+ * @typedef {{text: string}} Caption of files chosen together; the first of them that is sent takes it along
  */
 
 const dialog = /** @type {HTMLDialogElement} */ (part("#attach"));
@@ -30,6 +33,7 @@ const original = /** @type {HTMLInputElement} */ (part("#attach-original"));
 const submit = /** @type {HTMLButtonElement} */ (part("[type=submit]", dialog));
 const list = part(".attach-list", dialog);
 const queue = part(".transfers");
+const input = part("#message-input");
 
 /** @type {{contactId: string, files: Set<File>}} */
 let chosen = { contactId: "", files: new Set() };
@@ -106,21 +110,38 @@ function preview(file, remark) {
 async function sendChosen() {
   const { contactId, files } = chosen;
   const asIs = original.checked;
-  let text = caption.value.trim();
+  const words = { text: caption.value.trim() };
   dialog.close();
   const waiting = [...files].map((file) => ({ file, row: waitingRow(contactId, plainName(file.name)) }));
   for (const { file, row } of waiting) {
     if (!row.isConnected) continue; // taken back while it waited
-    const name = plainName(file.name);
-    const outgoing = asIs || !isStill(file) ? { file, name } : await prepareImage(file);
-    if (outgoing) {
-      await transfer(row, contactId, outgoing, text);
-      text = "";
-    } else {
-      row.remove();
-      say(`${name} cannot be read as a picture. It was not sent: “Send the original” sends it as it is.`, "bad");
-    }
+    const original = { file, name: plainName(file.name) };
+    const outgoing = asIs || !isStill(file) ? original : await prepareImage(file);
+    if (!row.isConnected) continue;
+    if (outgoing) await transfer(row, contactId, outgoing, words);
+    else refuse(row, contactId, original, words);
   }
+}
+
+/**
+ * A picture that cannot be rid of what the camera wrote into it waits until somebody decides.
+ * @param {HTMLElement} row
+ * @param {string} contactId
+ * @param {Outgoing} original
+ * @param {Caption} words
+ */
+function refuse(row, contactId, original, words) {
+  const [consent, fault] = [part(".send-original", row), part(".transfer-fault", row)];
+  part(".transfer-waiting", row).hidden = true;
+  fault.textContent = UNREADABLE;
+  fault.hidden = consent.hidden = false;
+  consent.addEventListener("click", () => void transfer(row, contactId, original, words), { once: true });
+  tellElsewhere(row, contactId, original.name);
+}
+
+/** Who is in another conversation does not see the row. @param {HTMLElement} row @param {string} contactId @param {string} name */
+function tellElsewhere(row, contactId, name) {
+  if (row.hidden) say(`${name} was not sent to ${contactOf(read(), contactId)?.username ?? contactId}.`, "bad");
 }
 
 /** @param {string} contactId @param {string} name @returns {HTMLElement} */
@@ -133,7 +154,7 @@ function waitingRow(contactId, name) {
   part(".drop-transfer", row).addEventListener("click", () => {
     failed.delete(row);
     row.remove();
-    part("#message-input").focus();
+    input.focus();
   });
   queue.append(row);
   return row;
@@ -143,30 +164,38 @@ function waitingRow(contactId, name) {
  * Seal, upload and send one file, with a row of its own until it is a message.
  * @param {string} contactId
  * @param {Outgoing} outgoing
- * @param {string} text the caption
  */
-export const sendFile = (contactId, outgoing, text) =>
-  transfer(waitingRow(contactId, outgoing.name), contactId, outgoing, text);
+export const sendFile = (contactId, outgoing) =>
+  transfer(waitingRow(contactId, outgoing.name), contactId, outgoing, { text: "" });
 
 /**
  * @param {HTMLElement} row
  * @param {string} contactId
  * @param {Outgoing} outgoing
- * @param {string} text
+ * @param {Caption} words
  */
-async function transfer(row, contactId, outgoing, text) {
+async function transfer(row, contactId, outgoing, words) {
   const [retry, drop] = [part(".retry-transfer", row), part(".drop-transfer", row)];
+  const offers = [retry, drop, part(".send-original", row), part(".transfer-waiting", row)];
+  const isUsed = () => row.contains(document.activeElement); // the keyboard's focus goes on to what can be pressed next
   const attempt = async () => {
     failed.delete(row);
-    retry.hidden = drop.hidden = part(".transfer-waiting", row).hidden = true;
-    const sent = await runTransfer(row, (progress, signal) => deliver(contactId, outgoing, text, progress, signal));
-    if (sent) return row.remove();
-    const code = row.dataset.fault ?? "";
+    const wasUsed = isUsed();
+    for (const offered of offers) offered.hidden = true;
+    const running = runTransfer(row, (progress, signal) => deliver(contactId, outgoing, words, progress, signal));
+    if (wasUsed) part(".cancel-transfer", row).focus();
+    const sent = await running;
+    const isLeft = isUsed();
+    if (sent) {
+      row.remove();
+      if (isLeft) input.focus();
+      return;
+    }
     drop.hidden = false;
-    retry.hidden = FINAL.has(code);
+    retry.hidden = FINAL.has(row.dataset.fault ?? "");
+    if (isLeft) (retry.hidden ? drop : retry).focus();
     failed.set(row, attempt);
-    if (row.hidden)
-      say(`${outgoing.name} was not sent to ${contactOf(read(), contactId)?.username ?? contactId}.`, "bad");
+    tellElsewhere(row, contactId, outgoing.name);
   };
   retry.addEventListener("click", () => void attempt());
   await attempt();
@@ -180,14 +209,14 @@ async function onConnect() {
 /**
  * @param {string} contactId
  * @param {Outgoing} outgoing
- * @param {string} text
+ * @param {Caption} words
  * @param {import("./files.js").Progress} progress
  * @param {AbortSignal} signal
  * @returns {Promise<boolean>} true; rejects with TransferFault
  */
-async function deliver(contactId, { file, ...description }, text, progress, signal) {
+async function deliver(contactId, { file, ...description }, words, progress, signal) {
   const csrf = cookie("sotto_csrf");
-  if (!understandsChunks(contactId)) return deliverV1(contactId, file, description.name, text, csrf, progress, signal);
+  if (!understandsChunks(contactId)) return deliverV1(contactId, file, description.name, words, csrf, progress, signal);
   const small = kindOf(file.type) === "image" ? await thumbnail(file) : undefined;
   const about = {
     ...description,
@@ -196,7 +225,7 @@ async function deliver(contactId, { file, ...description }, text, progress, sign
   };
   const { sealed, info } = await sealFile(file, about, progress, signal);
   const fileUrl = await upload(sealed, "sealed", csrf, progress, signal);
-  await send(contactId, sealedPart(text, info), { type: "file", fileUrl });
+  await sendWith(words, (text) => send(contactId, sealedPart(text, info), { type: "file", fileUrl }));
   return true;
 }
 
@@ -204,18 +233,30 @@ async function deliver(contactId, { file, ...description }, text, progress, sign
  * @param {string} contactId
  * @param {Blob} file
  * @param {string} name
- * @param {string} text
+ * @param {Caption} words
  * @param {string} csrf
  * @param {import("./files.js").Progress} progress
  * @param {AbortSignal} signal
  */
-async function deliverV1(contactId, file, name, text, csrf, progress, signal) {
+async function deliverV1(contactId, file, name, words, csrf, progress, signal) {
   const [pair] = pairsOf(read(), contactId);
   if (!pair) throw new TransferFault("no_keys", "Exchange keys first.");
   progress("encrypting", 0, file.size);
   const fileUrl = await upload(await sealFileV1(file, pair), `encrypted_${name}.json`, csrf, progress, signal);
-  await send(contactId, text, { type: kindOf(file.type), fileUrl, fileName: name });
+  await sendWith(words, (text) => send(contactId, text, { type: kindOf(file.type), fileUrl, fileName: name }));
   return true;
+}
+
+/** One message has the caption, and none loses it. @param {Caption} words @param {(text: string) => Promise<unknown>} post */
+async function sendWith(words, post) {
+  const { text } = words;
+  words.text = "";
+  try {
+    await post(text);
+  } catch (fault) {
+    words.text = text;
+    throw fault;
+  }
 }
 
 on("connect", () => void onConnect());

@@ -112,7 +112,7 @@ async function sendRecording(id) {
   const attachments = await fetched(import("./attachments.js"), RECORDING_WAITS);
   if (!attachments) return true;
   const recording = await finishRecording();
-  if (recording) void attachments.sendFile(id, recording, "");
+  if (recording) void attachments.sendFile(id, recording);
   input.focus();
   return true;
 }

@@ -92,6 +92,7 @@ async function openAttachment(element, attachment, contactId) {
       : openFileV1(fileUrl, pairsOf(read(), contactId), V1_TYPES[kind], progress, signal),
   );
   button.ariaDisabled = null;
+  if (part(".cancel-transfer", element) === document.activeElement) button.focus();
   if (!file) return;
   const giveUp = () => offerAsFile(element, attachment, contactId);
   if (kind === "image") await view(file, attachment, giveUp);
