@@ -36,6 +36,7 @@ STATISTICS = """async () => {
 
 # The browser's question for the microphone stays open until permit(), which answers how many tracks there are then.
 SLOW_MICROPHONE = """() => {
+  globalThis.permit = null;
   const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = (wish) => new Promise((resolve) => {
     globalThis.permit = async () => {
@@ -46,6 +47,12 @@ SLOW_MICROPHONE = """() => {
     };
   });
 }"""
+
+
+def permit(person: Person) -> int:
+    """Answer the browser's question, once it is asked; how many tracks there are then."""
+    person.until(lambda: person.page.evaluate("permit !== null"), "the question for the microphone")
+    return int(person.page.evaluate("permit()"))
 
 
 def statistics(person: Person) -> dict[str, Any]:

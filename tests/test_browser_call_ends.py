@@ -11,7 +11,18 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import Enter, Person, connect
-from tests.calling import MEDIA, SLOW_MICROPHONE, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.calling import (
+    MEDIA,
+    SLOW_MICROPHONE,
+    answer,
+    callers,
+    permit,
+    ring,
+    statistics,
+    talk,
+    wait_for_end,
+    wait_for_sound,
+)
 from tests.people import HOUSE, Server
 from tests.wire import Wire, shorten
 
@@ -179,7 +190,7 @@ def test_a_call_that_is_offered_again_disturbs_no_tab_that_rings_or_has_answered
     jonas.until(
         lambda: sum('["incoming_call"' in frame for frame in jonas.record.frames) == 2, "the offer again, in each tab"
     )
-    jonas.page.evaluate("permit()")
+    permit(jonas)
     for one in phones:
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
     for one in (jonas, tab):

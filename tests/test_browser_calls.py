@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.attachments import arrived, choose, named
 from tests.browser import Person
-from tests.calling import SLOW_MICROPHONE, answer, callers, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.calling import SLOW_MICROPHONE, answer, callers, permit, ring, statistics, talk, wait_for_end, wait_for_sound
 from tests.people import Server
 
 pytest_plugins = ["tests.doorway"]
@@ -71,7 +71,7 @@ def test_a_call_that_begins_while_the_other_is_asked_for_the_microphone_is_one_c
     jonas.page.evaluate(SLOW_MICROPHONE)
     jonas.page.evaluate("document.querySelector('#start-call').click()")
     ring(mara, jonas)
-    jonas.page.evaluate("permit()")
+    permit(jonas)
     expect(jonas.page.locator("#incoming-call")).to_be_hidden()
     for one in idle:
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
@@ -85,7 +85,7 @@ def test_a_call_that_is_answered_while_the_browser_asks_for_another_one_is_taken
     ring(mara, jonas)
     answer(jonas)
     expect(jonas.page.locator("#incoming-call")).to_be_hidden()
-    jonas.page.evaluate("permit()")
+    permit(jonas)
     for one in idle:
         expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
     wait_for_sound(mara, jonas)
@@ -98,8 +98,7 @@ def test_a_caller_who_gives_up_while_the_other_is_asked_for_the_microphone_leave
     answer(jonas)
     mara.button("End call").click()
     expect(jonas.banner).to_contain_text(f"You missed a call from {mara.username}.")
-    tracks = jonas.page.evaluate("permit()")
-    assert tracks == 1
+    assert permit(jonas) == 1
     jonas.until(lambda: jonas.page.evaluate("opened.getTracks()[0].readyState") == "ended", "a closed microphone")
     wait_for_end(mara, jonas)
 
@@ -169,7 +168,7 @@ def test_a_camera_that_opens_when_the_call_is_over_is_closed(idle: Pair) -> None
     mara.button("Camera").click()
     jonas.button("End call").click()
     wait_for_end(mara, jonas)
-    mara.page.evaluate("permit()")
+    permit(mara)
     mara.until(lambda: mara.page.evaluate("opened.getTracks()[0].readyState") == "ended", "a closed camera")
 
 
