@@ -78,8 +78,7 @@ $(JS_INSTALLED): tests/js/package-lock.json
 
 tools:
 	@command -v npm >/dev/null || deploy/require.sh nodejs npm
-	@command -v chromium-headless-shell >/dev/null || deploy/require.sh chromium-headless-shell 2>/dev/null \
-		|| command -v chromium >/dev/null || deploy/require.sh chromium
+	@command -v chromium >/dev/null || deploy/require.sh chromium
 	@command -v redis-server >/dev/null || deploy/require.sh redis-server
 	@command -v turnserver >/dev/null || deploy/require.sh coturn
 	@command -v nginx >/dev/null || deploy/require.sh nginx-light
