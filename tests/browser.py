@@ -122,7 +122,7 @@ class Person:
         deadline = time.monotonic() + PATIENCE_S
         while not (value := condition()):
             assert time.monotonic() < deadline, f"{self.username} waited in vain for: {what}"
-            self.page.wait_for_timeout(15)
+            self.page.wait_for_timeout(30)
         return value
 
     # What is on the page.

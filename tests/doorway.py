@@ -25,16 +25,14 @@ ARGS = (
     # A microphone that beeps; who may use it is a matter of `permissions`, as with a real one.
     "--use-fake-device-for-media-stream",
 )
-DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", "reduced_motion": "reduce"}
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser, closed at the end."""
     with sync_playwright() as playwright:
-        # The shell has no windows to paint, which halves what a page costs.
-        program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGS))
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
         yield browser
         browser.close()
 

@@ -194,7 +194,7 @@ def test_a_sync_of_much_comes_in_parts(mara: Person, join: Join) -> None:
         rows = [
             {"_id": f"{writer.id}:{seq}", "conversation": pair, "seq": seq, "sender": writer.id, "receiver": mara.id}
             | {"type": "text", "text": large, "created_at": datetime.now(UTC)}
-            for seq in range(1, 121)
+            for seq in range(1, 61)
         ]
         mara.server.database().messages.insert_many(rows)
     cursors = {writer.id: 0 for writer in writers}
@@ -204,12 +204,12 @@ def test_a_sync_of_much_comes_in_parts(mara: Person, join: Join) -> None:
         if not answer.get("more"):
             break
     assert answer.get("more") is None
-    assert cursors == {writer.id: 120 for writer in writers}
+    assert cursors == {writer.id: 60 for writer in writers}
     brought = mara.line.all("receive_message")
     assert len({message["_id"] for message in brought}) == len(brought)
     for writer in writers:
         # The newest, and of the older as many as one conversation may bring at once.
-        assert [one["seq"] for one in brought if one["senderId"] == writer.id][-1] == 120
+        assert [one["seq"] for one in brought if one["senderId"] == writer.id][-1] == 60
 
 
 def test_nobody_syncs_as_somebody_else(mara: Person, jonas: Person) -> None:

@@ -27,7 +27,7 @@ from tests.waiting import PATIENCE_S, wait_until
 
 KIB = 1024
 # More than the kernel's buffers and UNSENT_BYTES together, when the reader's buffer is small.
-MANY, LONG = 100, 100 * KIB
+MANY, LONG = 60, 100 * KIB
 NARROW = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB),)
 
 
