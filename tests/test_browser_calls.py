@@ -130,7 +130,7 @@ def test_a_camera_is_switched_on_and_off_in_the_call(idle: Pair) -> None:
     mara.button("Camera").click()
     expect(picture).to_be_visible()
     jonas.until(lambda: statistics(jonas)["videoIn"] > 0, "pictures")
-    assert jonas.page.evaluate("document.querySelector('.their-video').videoWidth") > 0
+    jonas.until(lambda: jonas.page.evaluate("document.querySelector('.their-video').videoWidth") > 0, "a picture shown")
     mara.button("Camera").click()
     expect(picture).to_be_hidden()
 
