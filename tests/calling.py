@@ -79,13 +79,18 @@ def wait_for_sound(*people: Person) -> None:
         one.until(lambda one=one, before=before: statistics(one).get("audioIn", 0) > before, "packets of audio")  # type: ignore[misc]
 
 
+def wait_for_call(*people: Person) -> None:
+    """Wait until they are in a call, and hear each other."""
+    for one in people:
+        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
+    wait_for_sound(*people)
+
+
 def talk(caller: Person, callee: Person) -> None:
     """Bring a call up, with sound in both directions."""
     ring(caller, callee)
     answer(callee)
-    for one in (caller, callee):
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(caller, callee)
+    wait_for_call(caller, callee)
 
 
 def wait_for_end(*people: Person) -> None:

@@ -20,6 +20,7 @@ from tests.calling import (
     ring,
     statistics,
     talk,
+    wait_for_call,
     wait_for_end,
     wait_for_sound,
 )
@@ -156,9 +157,7 @@ def test_a_page_that_crashed_in_a_call_may_call_again_into_it(phones: Pair) -> N
     mara.reload()
     mara.open_chat(jonas)
     mara.button(f"Start call with {jonas.username}").click()
-    for one in phones:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
+    wait_for_call(mara, jonas)
     jonas.button("End call").click()
     wait_for_end(mara, jonas)
 
@@ -169,9 +168,7 @@ def test_a_page_that_is_loaded_anew_while_it_rings_rings_again(phones: Pair) -> 
     jonas.reload()
     expect(jonas.page.get_by_role("dialog", name=f"Incoming Call from {mara.username}")).to_be_visible()
     answer(jonas)
-    for one in phones:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
+    wait_for_call(mara, jonas)
     jonas.button("End call").click()
     wait_for_end(mara, jonas)
 
@@ -223,9 +220,7 @@ def test_the_end_of_a_call_does_not_end_the_next_one(phones: Pair) -> None:
     ring(mara, jonas)
     wire.release()
     answer(jonas)
-    for one in phones:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
+    wait_for_call(mara, jonas)
     jonas.button("End call").click()
     wait_for_end(mara, jonas)
 

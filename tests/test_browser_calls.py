@@ -11,7 +11,18 @@ from playwright.sync_api import Browser, expect
 
 from tests.attachments import arrived, choose, named
 from tests.browser import Person
-from tests.calling import SLOW_MICROPHONE, answer, callers, permit, ring, statistics, talk, wait_for_end, wait_for_sound
+from tests.calling import (
+    SLOW_MICROPHONE,
+    answer,
+    callers,
+    permit,
+    ring,
+    statistics,
+    talk,
+    wait_for_call,
+    wait_for_end,
+    wait_for_sound,
+)
 from tests.people import Server
 
 pytest_plugins = ["tests.doorway"]
@@ -73,9 +84,7 @@ def test_a_call_that_begins_while_the_other_is_asked_for_the_microphone_is_one_c
     ring(mara, jonas)
     permit(jonas)
     expect(jonas.page.locator("#incoming-call")).to_be_hidden()
-    for one in idle:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
+    wait_for_call(mara, jonas)
 
 
 def test_a_call_that_is_answered_while_the_browser_asks_for_another_one_is_taken(idle: Pair) -> None:
@@ -86,9 +95,7 @@ def test_a_call_that_is_answered_while_the_browser_asks_for_another_one_is_taken
     answer(jonas)
     expect(jonas.page.locator("#incoming-call")).to_be_hidden()
     permit(jonas)
-    for one in idle:
-        expect(one.page.locator(".call-panel")).to_contain_text("On Call with")
-    wait_for_sound(mara, jonas)
+    wait_for_call(mara, jonas)
 
 
 def test_a_caller_who_gives_up_while_the_other_is_asked_for_the_microphone_leaves_no_call(idle: Pair) -> None:

@@ -4,7 +4,7 @@ import { kindOf, plainName, sealedPart } from "./attachment.js";
 import { openContact } from "./conversation.js";
 import { sealFile, sealFileV1, sealOverhead, TransferFault, upload, V1_MAX_BYTES } from "./files.js";
 import { isStill, prepareImage, thumbnail } from "./images.js";
-import { contactOf, pairsOf, read } from "./keystore.js";
+import { contactOf, pairsOf, read, sealsFiles } from "./keystore.js";
 import { send } from "./outbox.js";
 import { fromTemplate, part } from "./session.js";
 import { say } from "./status.js";
@@ -43,7 +43,7 @@ const failed = new Map();
 /** Whether a contact's client understands files sealed in chunks. @param {string} contactId */
 function understandsChunks(contactId) {
   const key = read().keys[contactId]?.theirPublicKey;
-  return key !== undefined && (JSON.parse(key).sotto?.files ?? 0) >= 2;
+  return key !== undefined && sealsFiles(key);
 }
 
 /**
